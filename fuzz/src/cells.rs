@@ -90,7 +90,7 @@ fn cells(path: &Path) {
 
 /// As one of several modalities.
 fn multimodal(path: &Path) {
-    let input = MultimodalInput { path: path.into(), modality: None };
+    let input = MultimodalInput { path: path.into(), modality: None, sample: None };
     let Ok(mut cells) = MultimodalCells::open(&[input], &MultimodalOptions::default()) else {
         return;
     };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::{
-    Additions, CellSource as _, CopyReport, Existing, Layer, Observer as _, Place, Source, Watched,
+    Additions, CellSource, CopyReport, Existing, Layer, Observer as _, Place, Source, Watched,
     make_cells_table, make_copy, make_export, make_part,
 };
 
@@ -127,6 +127,7 @@ impl CellsOutput<'_> {
             bar.finish();
             return Ok((made?, Vec::new()));
         }
+        say_replaced(source, &additions, printer)?;
         let made = match source {
             Source::AnnData(_) => {
                 bar.begin("writing", 0);
@@ -155,4 +156,29 @@ impl CellsOutput<'_> {
         }
         Ok((place, skipped))
     }
+}
+
+/// Says what of the input a copy has anew.
+pub(crate) fn say_replaced(
+    source: &dyn CellSource,
+    additions: &Additions,
+    printer: Printer,
+) -> Result<()> {
+    let obs = source.obs()?;
+    let columns = additions.obs.iter().filter(|(name, _)| obs.column(name).is_some());
+    let obsm = additions.obsm.iter().map(|(name, _)| format!("obsm/{name}"));
+    let obsp = additions.obsp.iter().map(|(name, _)| format!("obsp/{name}"));
+    let is_there = |element: &String| source.summary().elements.contains(element);
+    let replaced: Vec<String> = columns
+        .map(|(name, _)| format!("obs/{name}"))
+        .chain(obsm.chain(obsp).filter(is_there))
+        .collect();
+    if !replaced.is_empty() {
+        printer.remark(&format!(
+            "note: the output has new {}; those of `{}` stay there",
+            replaced.join(", "),
+            source.summary().path.display()
+        ));
+    }
+    Ok(())
 }

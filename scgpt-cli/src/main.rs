@@ -24,6 +24,7 @@ mod output;
 mod plan;
 mod precision;
 mod progress;
+mod sample;
 mod settings;
 mod shards_here;
 mod status;

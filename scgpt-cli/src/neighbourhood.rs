@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Additions, CellSource, RowSpool};
+use scgpt_data::{Additions, CellSource, Column, RowSpool};
 use scgpt_eval::{Neighbourhood, NeighbourhoodOptions, added_colours};
 use serde::Serialize;
 use serde_json::Value;
@@ -29,29 +29,51 @@ pub(crate) struct NeighbourhoodArgs {
 }
 
 impl NeighbourhoodArgs {
-    /// Adds what was asked for of the embedding `name` to what is written of the cells. Returns the row of the
-    /// summary, if there is one.
-    pub(crate) fn add_to(
-        self,
-        additions: &mut Additions,
-        name: &str,
-        (source, seed): (&dyn CellSource, u64),
-        bar: &Bar,
-    ) -> Result<Option<(&'static str, String)>> {
-        let Some((_, spool)) = additions.obsm.iter().find(|(other, _)| other == name) else {
-            return Ok(None);
-        };
+    /// Columns of obs that are added.
+    pub(crate) fn columns(self) -> &'static [&'static str] {
+        if self.leiden.is_some() { &[Neighbourhood::COLUMN] } else { &[] }
+    }
+
+    /// What was asked for of the cells with the rows of an embedding, if anything was.
+    pub(crate) fn find(self, rows: &RowSpool, seed: u64, bar: &Bar) -> Result<Found> {
         if !self.umap && self.leiden.is_none() {
-            return Ok(None);
+            return Ok(Found(None));
         }
-        let rows = rows_of(spool)?;
         let mut options = NeighbourhoodOptions::default();
         (options.umap, options.resolution, options.seed) = (self.umap, self.leiden, seed);
-        let found = Neighbourhood::new(&rows, spool.n_columns(), options, bar)?;
+        let found = Neighbourhood::new(&rows_of(rows)?, rows.n_columns(), options, bar)?;
         bar.finish();
+        Ok(Found(Some(found)))
+    }
+}
+
+/// What was found of the cells, if anything was asked for.
+#[derive(Debug)]
+pub(crate) struct Found(Option<Neighbourhood>);
+
+impl Found {
+    /// What a page is to show.
+    pub(crate) fn shown(&self) -> Option<&Neighbourhood> {
+        self.0.as_ref()
+    }
+
+    /// Columns of obs that are added.
+    pub(crate) fn columns(&self) -> Vec<(String, Column)> {
+        self.0.iter().filter_map(Neighbourhood::column).collect()
+    }
+
+    /// Adds it to what is written of the cells; `name` is the embedding in obsm. Returns the row of the summary, if there
+    /// is one.
+    pub(crate) fn add_to(
+        &self,
+        additions: &mut Additions,
+        name: &str,
+        source: &dyn CellSource,
+    ) -> Result<Option<(&'static str, String)>> {
+        let Some(found) = &self.0 else { return Ok(None) };
         found.add_to(additions, name)?;
-        additions.uns.extend(colours(&found, source)?);
-        Ok(Some(("neighbours", line(&found))))
+        additions.uns.extend(colours(found, source)?);
+        Ok(Some(("neighbours", line(found))))
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct PrintArgs {
     /// Print the result as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print nothing but the result and errors
+    /// Print nothing but errors, and results that are written to no file
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 }
@@ -42,7 +42,7 @@ impl Printer {
         Self { print, is_step: false }
     }
 
-    /// Whether people want to read nothing but the result and errors.
+    /// Whether people want to read nothing but errors, and results that are nowhere else.
     pub(crate) fn is_quiet(self) -> bool {
         self.print.quiet
     }
@@ -57,7 +57,18 @@ impl Printer {
         !self.is_quiet() && io::stderr().is_terminal()
     }
 
-    /// Prints the result: as JSON in the [`envelope`](crate::envelope), or as the rows of a small table.
+    /// Prints what was written to files, and what is in them; nothing if people want quiet. As [`result`](Self::result)
+    /// otherwise.
+    pub(crate) fn written(
+        self,
+        json: &impl Serialize,
+        rows: &[(&str, String)],
+    ) -> anyhow::Result<()> {
+        if self.is_quiet() && !self.print.json { Ok(()) } else { self.result(json, rows) }
+    }
+
+    /// Prints a result that is nowhere else: as JSON in the [`envelope`](crate::envelope), or as the rows of a small
+    /// table.
     pub(crate) fn result(
         self,
         json: &impl Serialize,

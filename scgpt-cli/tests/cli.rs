@@ -33,6 +33,8 @@ mod config;
 mod corpus;
 #[path = "cli/evaluate_integration.rs"]
 mod evaluate_integration;
+#[path = "cli/explaining.rs"]
+mod explaining;
 #[path = "cli/fine_tuning.rs"]
 mod fine_tuning;
 #[cfg(unix)]
@@ -71,6 +73,8 @@ mod perturbation;
 mod plan;
 #[path = "cli/precision.rs"]
 mod precision;
+#[path = "cli/quiet.rs"]
+mod quiet;
 #[path = "cli/reproducible.rs"]
 mod reproducible;
 #[path = "cli/resuming.rs"]
@@ -79,6 +83,8 @@ mod resuming;
 mod run;
 #[path = "cli/said.rs"]
 mod said;
+#[path = "cli/samples.rs"]
+mod samples;
 #[path = "cli/shards.rs"]
 mod shards;
 #[path = "cli/silent_commands.rs"]

@@ -1,9 +1,12 @@
-//! The examples of `docs/` and `README.md`, run as they are written, in order, one page after the other in one folder,
-//! as a reader would; what they print is what the page says, numbers about so.
+//! The examples of `docs/` and of the first `README.md`, run as they are written, in order, one page after the other in
+//! one folder, as a reader would; what they print is what the page says, numbers about so.
 //!
 //! With `SCGPT_DOCS=write` the pages get what is printed instead.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(unix)]
+#[path = "docs/first_page.rs"]
+mod first_page;
 #[path = "docs/page.rs"]
 mod page;
 #[path = "docs/tokens.rs"]
@@ -58,8 +61,8 @@ fn docs() -> PathBuf {
 /// Remarks that pages may show: the progress of a training, warnings and errors. Others depend on the machine.
 const SHOWN: [&str; 3] = ["step ", "warning: ", "error: "];
 
-/// Runs a command line in `folder`, and returns the exit code and what was printed.
-fn run(line: &str, folder: &Path) -> (i32, String) {
+/// Runs a command line in `folder`, with variables of the environment, and returns the exit code and what was printed.
+fn run(line: &str, folder: &Path, variables: &[(&str, &str)]) -> (i32, String) {
     let binary = Path::new(env!("CARGO_BIN_EXE_scgpt")).parent().unwrap();
     let path = env::var_os("PATH").unwrap_or_default();
     let paths = std::iter::once(binary.to_owned()).chain(env::split_paths(&path));
@@ -70,6 +73,7 @@ fn run(line: &str, folder: &Path) -> (i32, String) {
             command.env_remove(name);
         }
     }
+    command.envs(variables.iter().copied());
     let ended = command.output().unwrap();
     let remarks = String::from_utf8(ended.stderr).unwrap();
     let shown = remarks.lines().filter(|line| SHOWN.iter().any(|begin| line.starts_with(begin)));
@@ -111,7 +115,7 @@ fn what_the_pages_say_is_what_is_printed() {
             if !is_run(&example.line) {
                 continue;
             }
-            let (code, printed) = run(&example.line, place.path());
+            let (code, printed) = run(&example.line, place.path(), &[]);
             let expected_code = i32::from(example.output.starts_with("error: "));
             if code != expected_code {
                 wrong.push(format!("{name}: `{}` ended with {code}:\n{printed}", example.line));

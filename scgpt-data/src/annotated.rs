@@ -1,5 +1,5 @@
 //! [`AnnotatedCells`]: cells of a source with further columns of `obs`, from a table by the names of
-//! cells.
+//! cells, or with the name of their sample.
 
 use std::{
     collections::HashMap,
@@ -16,15 +16,17 @@ use crate::{
     table::Table,
 };
 
+/// Column of `obs` with the sample of every cell, see [`AnnotatedCells::of_sample`].
+pub const SAMPLE: &str = "sample";
 /// Names that a message shows of either side.
 const SHOWN: usize = 3;
 
-/// A source whose `obs` has the columns of a table, too.
+/// A source whose `obs` has the columns of a table, or one with the sample, too.
 #[derive(Debug)]
 pub struct AnnotatedCells<S> {
     source: S,
     obs: Frame,
-    /// Number of columns that are the table's; they come last.
+    /// Number of columns that are new; they come last.
     n_new: usize,
 }
 
@@ -54,7 +56,24 @@ impl<S: CellSource> AnnotatedCells<S> {
         Ok((Self { source, obs, n_new: joined.columns.len() }, joined))
     }
 
-    /// The source without the table.
+    /// The cells as those of one sample among others: their names end in `-` and that of the sample, as with
+    /// `index_unique="-"` of anndata's `concat`, and a column `sample` has it, in place of one of that name.
+    ///
+    /// # Errors
+    /// If `obs` is missing or broken.
+    pub fn of_sample(source: S, sample: &str) -> Result<Self> {
+        let mut obs = source.obs()?;
+        for name in &mut obs.index {
+            name.push('-');
+            name.push_str(sample);
+        }
+        obs.columns.retain(|(name, _)| name != SAMPLE);
+        let names = vec![sample.to_owned(); obs.len()];
+        obs.columns.push((SAMPLE.into(), Column::categorical(&names)));
+        Ok(Self { source, obs, n_new: 1 })
+    }
+
+    /// The source without what is new.
     pub fn bare(&self) -> &S {
         &self.source
     }
@@ -64,7 +83,7 @@ impl<S: CellSource> AnnotatedCells<S> {
         &mut self.source
     }
 
-    /// The columns of the table, with a value a cell.
+    /// The new columns, with a value a cell.
     pub fn columns(&self) -> &[(String, Column)] {
         &self.obs.columns[self.obs.columns.len() - self.n_new..]
     }
@@ -177,6 +196,15 @@ mod tests {
         assert_eq!(tissue, [Some("blood".into()), None, Some("lung".into())]);
         assert_eq!(obs.column("age"), Some(&Column::Integer(vec![None, None, Some(40)])));
         assert_eq!(annotated.columns().len(), 2);
+    }
+
+    #[test]
+    fn cells_of_a_sample_have_its_name() {
+        let first = AnnotatedCells::of_sample(cells(), "lane1").unwrap();
+        let obs = AnnotatedCells::of_sample(first, "b").unwrap().obs().unwrap();
+        assert_eq!(obs.index[2], "c-lane1-b");
+        assert_eq!(obs.names().collect::<Vec<_>>(), ["n", SAMPLE]);
+        assert_eq!(obs.column(SAMPLE).unwrap().labels()[0].as_deref(), Some("b"));
     }
 
     #[test]

@@ -178,7 +178,7 @@ pub use crate::write::{
 };
 pub use crate::{
     address::is_url,
-    annotated::{AnnotatedCells, JoinedTable},
+    annotated::{AnnotatedCells, JoinedTable, SAMPLE},
     binning::{BinScratch, Binner, TieMode},
     cell_source::{CellBlocks, CellSource, ReadBlocks},
     collate::{Collator, TokenBatch, buckets},

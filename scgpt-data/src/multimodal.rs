@@ -23,6 +23,7 @@ use crate::{
     error::{Error, Result},
     frame::{Column, Frame, join},
     modality::{Measured, Modalities, RNA, modality_name},
+    setting::Setting,
     source::Source,
     subset::ChosenCells,
     summary::{Layer, MatrixSummary, Summary},
@@ -46,6 +47,9 @@ pub struct MultimodalInput {
     /// The modality of all of its features; `None` stands for what the file says, or else gene
     /// expression.
     pub modality: Option<String>,
+    /// The sample that its cells are of, among inputs that call cells of several alike; see
+    /// [`AnnotatedCells::of_sample`](crate::AnnotatedCells::of_sample).
+    pub sample: Option<String>,
 }
 
 /// How [`MultimodalCells`] are put together.
@@ -53,7 +57,7 @@ pub struct MultimodalInput {
 /// ```no_run
 /// use scgpt_data::{MultimodalCells, MultimodalInput, MultimodalOptions};
 ///
-/// let input = |path: &str| MultimodalInput { path: path.into(), modality: None };
+/// let input = |path: &str| MultimodalInput { path: path.into(), modality: None, sample: None };
 /// let mut options = MultimodalOptions::default();
 /// options.keep = vec!["rna".into()];
 /// let cells = MultimodalCells::open(&[input("cells.h5mu")], &options)?;
@@ -112,6 +116,7 @@ struct Opened {
     modalities: Vec<String>,
     /// For each cell of the whole, its row in the source; `None` if only the names of cells tell.
     rows: Option<Vec<Option<u32>>>,
+    sample: Option<String>,
 }
 
 impl MultimodalCells {
@@ -135,6 +140,16 @@ impl MultimodalCells {
             }
         }
         let is_several = inputs.len() > 1;
+        if let [MultimodalInput { path, sample: Some(_), .. }] = inputs
+            && !tables.is_empty()
+        {
+            return Err(Setting("sample")
+                .wrong(format!(
+                    "names the cells of one input among several, but `{}` stands for itself",
+                    path.display()
+                ))
+                .into());
+        }
         if is_several && !tables.is_empty() {
             return Err(Error::Option(
                 "a MuData file stands for itself: give it alone, or its modalities as files".into(),
@@ -159,7 +174,7 @@ impl MultimodalCells {
             let (mut obs, var) = (source.obs()?, source.var(&Layer::X)?);
             let modalities = vec![modality; var.len()];
             let Some(cells) = cells else {
-                opened.push(Opened { source, obs, var, modalities, rows: None });
+                opened.push(Opened { source, obs, var, modalities, rows: None, sample: None });
                 continue;
             };
             // Names nobody else has, where a cell was not measured.
@@ -169,7 +184,7 @@ impl MultimodalCells {
                     name.clear();
                 }
             }
-            opened.push(Opened { source, obs, var, modalities, rows: None });
+            opened.push(Opened { source, obs, var, modalities, rows: None, sample: None });
         }
         let path = path.unwrap_or_default();
         Self::join(opened, all, &MultimodalOptions::default(), (&path, "multimodal", false))
@@ -270,7 +285,7 @@ impl MultimodalCells {
         let members = opened.into_iter().zip(features.columns).zip(cells.rows);
         for ((opened, columns), rows) in members {
             let mut obs = opened.obs;
-            if is_several {
+            if is_several && opened.sample.is_none() {
                 let name = opened.source.summary().path.file_stem();
                 let name = name.unwrap_or_default().to_string_lossy().into_owned();
                 obs.columns.push((INPUT.into(), Column::categorical(&vec![name; obs.len()])));
@@ -299,6 +314,9 @@ impl MultimodalCells {
 fn open(input: &MultimodalInput, options: &MultimodalOptions) -> Result<Vec<Opened>> {
     let mut source = Source::open(&input.path)?;
     source.keep_all_features();
+    if let Some(sample) = &input.sample {
+        source = source.of_sample(sample)?;
+    }
     let (obs, mut var) = (source.obs()?, source.var(&Layer::X)?);
     if count_rows(&var.index) {
         // Features are the same by their names, and row numbers are none.
@@ -319,9 +337,11 @@ fn open(input: &MultimodalInput, options: &MultimodalOptions) -> Result<Vec<Open
             var,
             modalities,
             rows: None,
+            sample: input.sample.clone(),
         });
     }
-    opened.insert(0, Opened { source: Box::new(source), obs, var, modalities, rows: None });
+    let (source, sample) = (Box::new(source), input.sample.clone());
+    opened.insert(0, Opened { source, obs, var, modalities, rows: None, sample });
     Ok(opened)
 }
 

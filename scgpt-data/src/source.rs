@@ -152,6 +152,14 @@ impl Source {
         Ok((Self::Annotated(Box::new(cells)), joined))
     }
 
+    /// The cells as those of one sample among others; see [`AnnotatedCells::of_sample`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of_sample(self, sample: &str) -> Result<Self> {
+        Ok(Self::Annotated(Box::new(AnnotatedCells::of_sample(self, sample)?)))
+    }
+
     /// What was opened, however its cells were chosen and annotated.
     pub fn opened(&self) -> &Self {
         match self {

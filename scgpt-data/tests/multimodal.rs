@@ -65,7 +65,7 @@ fn tiny() -> PathBuf {
 }
 
 fn input(path: &Path, modality: Option<&str>) -> MultimodalInput {
-    MultimodalInput { path: path.into(), modality: modality.map(String::from) }
+    MultimodalInput { path: path.into(), modality: modality.map(String::from), sample: None }
 }
 
 fn open(inputs: &[MultimodalInput]) -> Result<MultimodalCells> {
@@ -259,6 +259,41 @@ fn proteins_in_obsm_are_a_modality() {
     let error = open("clr.h5ad").unwrap().read(&Layer::X, 0..2).unwrap_err();
     assert!(error.to_string().contains("value -0.5 of `CD3` in cell 1"), "{error}");
     assert!(error.hint().unwrap().contains("CLR"), "{error:?}");
+}
+
+#[test]
+fn cells_of_samples_are_told_apart_and_genes_of_one_name_are_not_mixed() {
+    let folder = tempfile::tempdir().unwrap();
+    let lane = |name: &str, rows: &[&[f32]]| {
+        Planted::new(&["AAA-1", "AAC-1"], &["TBCE", "LYZ", "TBCE"], rows).write(folder.path(), name)
+    };
+    let paths = [
+        lane("one.h5ad", &[&[1.0, 2.0, 3.0], &[0.0, 0.0, 4.0]]),
+        lane("two.h5ad", &[&[5.0, 6.0, 7.0], &[8.0, 0.0, 0.0]]),
+    ];
+    let of = |samples: [Option<&str>; 2]| {
+        let inputs = paths.iter().zip(samples);
+        let inputs = inputs.map(|(path, sample)| MultimodalInput {
+            sample: sample.map(String::from),
+            ..input(path, None)
+        });
+        open(&inputs.collect::<Vec<_>>())
+    };
+    let error = of([None, None]).err().unwrap();
+    assert!(error.to_string().contains("cells `AAA-1`, `AAC-1` are in"), "{error}");
+    assert!(error.hint().unwrap().contains("`sample`"), "{error:?}");
+    let mut cells = of([Some("a"), Some("b")]).unwrap();
+    let obs = cells.obs().unwrap();
+    assert_eq!(obs.index, ["AAA-1-a", "AAC-1-a", "AAA-1-b", "AAC-1-b"]);
+    assert_eq!(obs.names().collect::<Vec<_>>(), ["sample"]);
+    assert_eq!(obs.column("sample").unwrap().labels().concat_all(), "aabb");
+    // The second gene of a name is the second in the other file, too.
+    assert_eq!(cells.var(&Layer::X).unwrap().index, ["TBCE", "LYZ", "TBCE"]);
+    let expected =
+        [vec![1.0, 2.0, 3.0], vec![0.0, 0.0, 4.0], vec![5.0, 6.0, 7.0], vec![8.0, 0.0, 0.0]];
+    assert_eq!(dense(&mut cells), expected);
+    let mudata = MultimodalInput { sample: Some("a".into()), ..input(&tiny(), None) };
+    assert!(open(&[mudata]).err().unwrap().to_string().contains("stands for itself"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! [`LabelSummary`]: labels that were told of cells whose truth is not known, type by type.
 
-use scgpt_report::{Bar, Page};
+use scgpt_report::{Bar, Colouring, Page};
 
 /// Bars of a figure; rarer labels are in the table alone.
 const BARS: usize = 40;
@@ -22,7 +22,7 @@ const CLASSES: usize = 20;
 ///     markers: &[],
 /// };
 /// assert_eq!(labels.sizes(), [1, 2]);
-/// labels.describe(&mut Page::new("Cells", ""), "type");
+/// labels.describe(&mut Page::new("Cells", ""), "type", &[]);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct LabelSummary<'a> {
@@ -62,8 +62,8 @@ impl LabelSummary<'_> {
     }
 
     /// Adds to the page how many cells have each label, how sure that is and which genes tell them, and
-    /// how sure labels are in all; a label is called a `what`.
-    pub fn describe(&self, page: &mut Page, what: &str) {
+    /// how sure labels are in all; a label is called a `what`, and has the colour of a map with these `columns`.
+    pub fn describe(&self, page: &mut Page, what: &str, columns: &[Colouring]) {
         let sizes = self.sizes();
         let mut order: Vec<usize> = (0..sizes.len()).filter(|&label| sizes[label] > 0).collect();
         order.sort_by_key(|&label| (std::cmp::Reverse(sizes[label]), &self.names[label]));
@@ -74,7 +74,8 @@ impl LabelSummary<'_> {
             label: format!("{} ({:.1} %)", sizes[label], 100.0 * sizes[label] as f64 / n),
         };
         let bars: Vec<Bar> = order.iter().take(BARS).map(bar).collect();
-        page.bars(&bars, &format!("Cells of each {what}, by what was predicted."));
+        let caption = format!("Cells of each {what}, by what was predicted.");
+        page.category_bars(&bars, columns, &caption);
         let mut sums = vec![[0.0; 2]; sizes.len()];
         for ((code, &confidence), &is_unknown) in
             self.codes.iter().zip(self.confidence).zip(self.is_unknown)
@@ -144,9 +145,17 @@ mod tests {
             markers: &markers,
         };
         let mut page = Page::new("", "");
-        labels.describe(&mut page, "type");
+        let columns = [Colouring::labels("found", names.each_ref().map(|name| Some(&**name)))];
+        labels.describe(&mut page, "type", &columns);
         let html = page.to_html();
-        for part in ["B &lt;1&gt;", "2 (50.0 %)", "CD3D, IL7R", ">0.85<", "95 to 99: 1"] {
+        for part in [
+            "style=\"fill:var(--c",
+            "B &lt;1&gt;",
+            "2 (50.0 %)",
+            "CD3D, IL7R",
+            ">0.85<",
+            "95 to 99: 1",
+        ] {
             assert!(html.contains(part), "{part}");
         }
         assert!(!html.contains("never"));

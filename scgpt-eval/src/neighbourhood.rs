@@ -58,6 +58,9 @@ pub struct Neighbourhood {
 }
 
 impl Neighbourhood {
+    /// Name of the [`column`](Self::column) of clusters.
+    pub const COLUMN: &str = LEIDEN;
+
     /// Compares all cells by their `rows`, `[n, d]` row-major, with Euclidean distances.
     ///
     /// It takes `n² · d` multiplications; memory holds `n · (d + 2 k)` numbers.

@@ -85,16 +85,21 @@ fn svg_of(height: f64, attributes: &str, label: &str, body: &str) -> String {
     )
 }
 
-/// Bars below each other, each between its name and its label.
-pub(crate) fn bars(bars: &[Bar]) -> String {
+/// Bars below each other, each between its name and its label, and in the colour that a category of `columns` by its
+/// name has.
+pub(crate) fn bars(bars: &[Bar], columns: &[Colouring]) -> String {
     // Room for a name of capitals.
     const LEFT: f64 = 212.0;
     const STEP: f64 = 26.0;
     let most = bars.iter().map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
+    let paints = palette::colours_of(bars.iter().map(|bar| &*bar.name), columns);
     let body: String = bars
         .iter()
+        .zip(paints)
         .enumerate()
-        .map(|(index, bar)| {
+        .map(|(index, (bar, paint))| {
+            let colour =
+                paint.map_or_else(String::new, |paint| format!(" style=\"fill:{}\"", paint.css()));
             let y = index as f64 * STEP;
             // Something is never drawn as nothing, nor nothing as something.
             let width = if bar.value > 0.0 {
@@ -104,7 +109,7 @@ pub(crate) fn bars(bars: &[Bar]) -> String {
             };
             format!(
                 "<g><title>{name}: {label}</title><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\
-                 <rect class=\"bar\" x=\"{LEFT}\" y=\"{}\" width=\"{width:.1}\" height=\"16\" rx=\"2\"/>\
+                 <rect class=\"bar\"{colour} x=\"{LEFT}\" y=\"{}\" width=\"{width:.1}\" height=\"16\" rx=\"2\"/>\
                  <text class=\"soft\" x=\"{:.1}\" y=\"{}\">{label}</text></g>",
                 LEFT - 10.0,
                 y + 16.0,
@@ -237,6 +242,6 @@ mod tests {
     #[test]
     fn nothing_is_not_drawn_as_something() {
         let none = Bar { name: "a".into(), value: 0.0, label: "0".into() };
-        assert!(bars(&[none]).contains("width=\"0.0\""));
+        assert!(bars(&[none], &[]).contains("width=\"0.0\""));
     }
 }

@@ -5,8 +5,8 @@
 
 use crate::{
     chart::{
-        self, Bar, Cluster, ConfidenceBin, Curve, Group, HeatMap, PaintedMap, Pair, PointMap,
-        STYLE, Scale, Series,
+        self, Bar, Cluster, Colouring, ConfidenceBin, Curve, Group, HeatMap, PaintedMap, Pair,
+        PointMap, STYLE, Scale, Series,
     },
     escape::escape,
     island::Islands,
@@ -153,7 +153,18 @@ impl Page {
 
     /// Adds a figure of horizontal bars, from zero, with their values; the longest fills the width.
     pub fn bars(&mut self, bars: &[Bar], caption: &str) -> &mut Self {
-        self.figure(&chart::bars(bars), caption)
+        self.figure(&chart::bars(bars, &[]), caption)
+    }
+
+    /// As [`bars`](Self::bars), of categories: each bar has the colour that a [`point_map`](Self::point_map) with
+    /// the same `columns` gives the category of its name.
+    pub fn category_bars(
+        &mut self,
+        bars: &[Bar],
+        columns: &[Colouring],
+        caption: &str,
+    ) -> &mut Self {
+        self.figure(&chart::bars(bars, columns), caption)
     }
 
     /// Adds a figure of counts in equal classes, of which the first begins at `first` and each spans

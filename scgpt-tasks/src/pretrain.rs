@@ -56,8 +56,7 @@ use crate::{
     model_folder::{MODEL, write_model},
     start_vectors::START,
     training::{
-        CellChoices, Checkpoint, CoExpression, Run, StartingNetwork, Thinning, TrainingCells,
-        VALIDATION_EPOCH,
+        Checkpoint, CoExpression, Run, StartingNetwork, Thinning, TrainingCells, VALIDATION_EPOCH,
     },
     usage::Usage,
 };
@@ -210,15 +209,7 @@ impl<'a> Pretraining<'a> {
 
     /// The cells on their way into batches.
     fn cells(&self) -> Result<TrainingCells<'_>> {
-        let choices = CellChoices {
-            tie_mode: self.config.tie_mode,
-            max_length: self.config.max_length,
-            batch_size: self.config.batch_size,
-            seed: self.config.training.seed,
-            panel: None,
-            modalities: None,
-        };
-        Ok(TrainingCells::new(&self.shards, &self.start.network, choices)?)
+        Ok(TrainingCells::new(&self.shards, &self.start.network, self.config.cell_choices())?)
     }
 
     /// How genes vary together over the cells that are trained on, along `n` directions.

@@ -114,7 +114,6 @@ pub(crate) fn run(args: &CellsArgs, printer: Printer) -> Result<()> {
         additions.obsm.push((name.clone(), spool));
     }
     found.add_to(&mut additions, &name)?;
-    args.say_replaced(&source, &additions, printer)?;
     additions.uns.extend(neighbourhood::colours(&found, &source)?);
     let copy = args.output.copy_of(&args.input, &layer);
     let skipped = copy.write(&mut source, additions, &bar, printer)?;
@@ -134,7 +133,7 @@ pub(crate) fn run(args: &CellsArgs, printer: Printer) -> Result<()> {
         ("output", args.output.path.display().to_string()),
     ];
     summary.extend(page.map(MadePage::write).transpose()?);
-    printer.result(&warnings.beside(&record), &summary)
+    printer.written(&warnings.beside(&record), &summary)
 }
 
 impl CellsArgs {
@@ -198,31 +197,5 @@ impl CellsArgs {
         ));
         let (rows, width) = (found.rows, found.n_components);
         Ok(Embedded { name: "X_pca".into(), rows, width, is_new: true })
-    }
-
-    /// Says what of the input the output has anew.
-    fn say_replaced(
-        &self,
-        source: &dyn CellSource,
-        additions: &Additions,
-        printer: Printer,
-    ) -> Result<()> {
-        let obs = source.obs()?;
-        let columns = additions.obs.iter().filter(|(name, _)| obs.column(name).is_some());
-        let obsm = additions.obsm.iter().map(|(name, _)| format!("obsm/{name}"));
-        let obsp = additions.obsp.iter().map(|(name, _)| format!("obsp/{name}"));
-        let is_there = |element: &String| source.summary().elements.contains(element);
-        let replaced: Vec<String> = columns
-            .map(|(name, _)| format!("obs/{name}"))
-            .chain(obsm.chain(obsp).filter(is_there))
-            .collect();
-        if !replaced.is_empty() {
-            printer.remark(&format!(
-                "note: the output has new {}; those of `{}` stay there",
-                replaced.join(", "),
-                self.input.display()
-            ));
-        }
-        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! `scgpt convert`.
 
+mod cells;
 mod checkpoint;
 pub(crate) mod shards;
 
@@ -12,10 +13,12 @@ use scgpt_data::{Existing, Layer, Source};
 use self::shards::{Conversion, SHARD_CELLS, ShardArgs};
 use crate::output::Printer;
 
-/// Convert cells to token shards for training, or a checkpoint or adapters to safetensors
+/// Convert cells to token shards for training or to h5ad, or a checkpoint or adapters to safetensors
 ///
 /// Cells (h5ad, AnnData-zarr, 10x, scBank) become a folder of memory-mapped Arrow files with the
-/// gene tokens and values of every cell, its vocabulary and a manifest. Of a checkpoint all tensors
+/// gene tokens and values of every cell, its vocabulary and a manifest. With an output in .h5ad or .zarr
+/// they become one file of cells: those of several inputs, such as the lanes of a run of 10x, one below the other, by
+/// the names of their genes; where cells of two inputs have the same name, --sample tells them apart. Of a checkpoint all tensors
 /// are kept, those of task heads too, under the reference's names; a directory is checked against
 /// its configuration first; nothing inside a `.pt` file is executed. Adapters, as --lora
 /// writes them, and the model they were made from become the weights that were published with them,
@@ -23,6 +26,7 @@ use crate::output::Printer;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt convert a.h5ad b.h5ad --model scGPT_human -o shards/ --obs cell_type,batch\n  \
+    scgpt convert lane1.h5 lane2.h5 --sample lane1,lane2 -o joined.h5ad\n  \
     scgpt convert bank.scb -o shards/                    the reference's scBank, its own vocabulary\n  \
     scgpt convert scGPT_human -o model/                  a directory that loads faster\n  \
     scgpt convert scGPT_human -o weights.safetensors     for Python: safetensors.torch.load_file\n  \
@@ -41,7 +45,7 @@ pub(crate) struct ConvertArgs {
     /// Files or folders of cells; or one model directory, `.pt` or `.safetensors` file, of weights or adapters
     #[arg(required = true)]
     input: Vec<PathBuf>,
-    /// Directory to write, or a `.safetensors` file
+    /// Directory to write, or a `.h5ad`, `.zarr` or `.safetensors` file
     #[arg(long, short, value_name = "PATH")]
     output: PathBuf,
     #[command(flatten)]
@@ -71,6 +75,7 @@ pub(crate) fn run(args: &ConvertArgs, printer: Printer) -> Result<()> {
                 inputs[0].display()
             )
         }
+        _ if cells::is_asked_for(&args.output) => cells::run(args, printer),
         inputs => shards::run(&args.conversion(inputs), printer),
     }
 }
@@ -105,10 +110,24 @@ impl ConvertArgs {
             ("--obs", !self.shards.obs.is_empty()),
             ("--shard-cells", self.shards.shard_cells != SHARD_CELLS),
             ("--layer", self.shards.matrix.layer() != Layer::X),
+            ("--sample", self.shards.sample.are_named()),
         ]
         .into_iter()
         .find_map(|(option, is_given)| is_given.then_some(option))
         .or_else(|| self.shards.matrix.choice.option())
+        .or_else(|| self.shards.matrix.gene_option())
+    }
+
+    /// The name of an option that was given and has no meaning for a file of cells.
+    fn option_of_shards(&self) -> Option<&'static str> {
+        [
+            ("--vocab", self.shards.vocab.is_some()),
+            ("--model", self.shards.model.is_some()),
+            ("--obs", !self.shards.obs.is_empty()),
+            ("--shard-cells", self.shards.shard_cells != SHARD_CELLS),
+        ]
+        .into_iter()
+        .find_map(|(option, is_given)| is_given.then_some(option))
         .or_else(|| self.shards.matrix.gene_option())
     }
 }

@@ -18,8 +18,8 @@ pub(crate) struct CorpusArgs {
 #[derive(Debug, Subcommand)]
 enum CorpusCommand {
     // What a command says of itself is with its arguments.
-    Build(build::BuildArgs),
-    Show(show::ShowArgs),
+    Build(Box<build::BuildArgs>),
+    Show(Box<show::ShowArgs>),
 }
 
 pub(crate) fn run(args: &CorpusArgs, printer: Printer) -> Result<()> {

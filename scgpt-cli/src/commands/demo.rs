@@ -119,7 +119,7 @@ pub(crate) fn run(args: &DemoArgs, printer: Printer) -> Result<()> {
         .iter()
         .map(|it| json!({"name": it.name, "ari": it.scores.ari, "nmi": it.scores.nmi}))
         .collect();
-    printer.result(
+    printer.written(
         &json!({"scores": scores, "output": embedded, "report": page_path}),
         &[
             ("clusters", lines.collect::<Vec<_>>().join("\n")),

@@ -101,7 +101,8 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let labels: Vec<&str> = args.page.colors.color.iter().map(String::as_str).collect();
     warnings.doubts(&source.obs()?, &labels, args.batch_key.as_deref());
     let (layer, gene_names) = (args.stream.matrix.layer(), args.stream.matrix.gene_names());
-    args.page.colors.check(&source, (&layer, &gene_names), &[])?;
+    let added = args.neighbourhood.columns();
+    args.page.colors.check(&source, (&layer, &gene_names), added)?;
     let embedder = Embedder::open(&args.model, &device, args.strictness())?
         .with_precision(args.stream.precision.precision);
     args.stream.precision.remark_on(embedder.encoder().precision(), &mut warnings);
@@ -113,9 +114,12 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let report = &embedding.report;
     remark_on_input(report, &mut warnings, printer);
     warnings.without_genes(report.tokens.n_empty, "their embeddings mean nothing");
+    let found = args.neighbourhood.find(&embedding.rows, args.tokens.seed, &bar)?;
+    let clusters = found.columns();
     let made = page_path.map(|path| {
         let names = GeneNames { column: Some(report.genes.column.clone()), ..gene_names };
-        let page = embedding.page(&mut source, &args.page.colors.choice(&[], (&layer, &names)))?;
+        let choice = args.page.colors.choice(&clusters, (&layer, &names));
+        let page = embedding.page(&mut source, &choice, found.shown())?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
     });
     let made = made.transpose()?;
@@ -126,9 +130,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let (cells, neighbourhood) =
-        ((&source as &dyn CellSource, args.tokens.seed), args.neighbourhood);
-    let neighbours = neighbourhood.add_to(&mut additions, &args.key, cells, &bar)?;
+    let neighbours = found.add_to(&mut additions, &args.key, &source)?;
     let copy = args.output.copy_of(input, &layer);
     let skipped = copy.write(&mut source, additions, &bar, printer)?;
     record["not_carried_over"] = skipped.into();
@@ -138,7 +140,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let mut rows = summary(args, report);
     rows.extend(neighbours);
     rows.extend(made.map(MadePage::write).transpose()?);
-    printer.result(&warnings.beside(&record), &rows)
+    printer.written(&warnings.beside(&record), &rows)
 }
 
 impl EmbedArgs {

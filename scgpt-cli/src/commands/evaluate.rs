@@ -11,6 +11,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use scgpt_data::Existing;
 use scgpt_report::Page;
+use serde::Serialize;
 
 use crate::{
     output::{Printer, check_new, write_text},
@@ -56,6 +57,16 @@ impl PageArgs {
     /// Whether there is to be a page.
     pub(crate) fn is_wanted(&self) -> bool {
         self.path.is_some()
+    }
+
+    /// Prints the result; if people want quiet, only if there is no page that has it.
+    pub(crate) fn say(
+        &self,
+        printer: Printer,
+        json: &impl Serialize,
+        rows: &[(&str, String)],
+    ) -> Result<()> {
+        if self.is_wanted() { printer.written(json, rows) } else { printer.result(json, rows) }
     }
 
     /// Writes the page with the warnings, and returns the row of the summary that names it.

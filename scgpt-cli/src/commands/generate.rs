@@ -141,7 +141,7 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     write_effective(&args.output.path, "generate", args)?;
     let mut rows = summary(args, &report);
     rows.extend(made.map(MadePage::write).transpose()?);
-    printer.result(&warnings.beside(&report), &rows)
+    printer.written(&warnings.beside(&report), &rows)
 }
 
 impl GenerateArgs {

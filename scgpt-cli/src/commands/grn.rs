@@ -3,12 +3,16 @@
 mod attention;
 mod embedding;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use scgpt_data::Existing;
 use scgpt_eval::network::GeneNetwork;
+use scgpt_tasks::grn::NetworkMethod;
 use serde::Serialize;
 
 use crate::output::Printer;
@@ -25,6 +29,23 @@ enum GrnCommand {
     // What a command says of itself is with its arguments.
     Attention(Box<attention::AttentionArgs>),
     Embedding(Box<embedding::EmbeddingArgs>),
+}
+
+/// What makes networks of genes.
+#[derive(Clone, Debug, Args, Serialize)]
+struct MakerArgs {
+    /// Model directory, or an artefact that is one; simple methods need none
+    #[arg(
+        long,
+        short,
+        value_name = "DIR",
+        required_unless_present = "method",
+        env = "SCGPT_MODEL"
+    )]
+    model: Option<PathBuf>,
+    /// What makes the networks: the model or a simple method without one [default: network]
+    #[arg(long, value_enum, value_name = "METHOD", env = "SCGPT_METHOD")]
+    method: Option<NetworkMethod>,
 }
 
 /// Formats of edge lists. The library tells formats by the extension of a path.

@@ -62,6 +62,7 @@ use crate::{
     scgpt integrate pbmc.h5ad --batch-key batch --label cell_type --objectives ecs=0,dar=2 --ablate -o integrated.h5ad\n  \
     scgpt integrate more.h5ad --model integrated.model -o more-integrated.h5ad\n  \
     scgpt integrate cite.h5mu --batch-key donor --label cell_type -o integrated.h5mu\n  \
+    scgpt integrate lane1.h5 lane2.h5 --sample lane1,lane2 --batch-key sample -o integrated.h5ad\n  \
     scgpt integrate RNA=rna.h5ad Protein=adt.h5ad --prefix Protein=p_ -o integrated.h5ad\n  \
     scgpt integrate mosaic.h5mu --batch-key batch --complete completed.h5ad -o integrated.h5mu\n  \
     scgpt integrate mosaic.h5mu --batch-key batch --links peaks_near_genes.csv -o integrated.h5mu")]
@@ -74,11 +75,12 @@ use crate::{
     embedding"
 )))]
 pub(crate) struct IntegrateArgs {
-    /// File or folder of cells; several are joined by the names of cells. MODALITY=FILE names what it
+    /// File or folder of cells; several are joined by the names of cells, or are samples of their own with --sample.
+    /// MODALITY=FILE names what it
     /// measures: RNA, Protein, ATAC
     #[arg(required_unless_present = "print_config", value_name = "INPUT")]
     inputs: Vec<String>,
-    /// Column of obs with the batches; of several files, `input` has their names
+    /// Column of obs with the batches; of several files, `input` has their names, and `sample` those of --sample
     #[arg(long, value_name = "NAME", env = "SCGPT_BATCH_KEY")]
     batch_key: Option<String>,
     /// Column of obs with labels to score by; nothing is learned from them
@@ -200,7 +202,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     // Nothing is written, or removed, before everything is known to be sound.
     let outputs = [Some(output.as_path()), complete];
     training.begin(&settings, "integrate", outputs.into_iter().flatten(), printer)?;
-    let Integrated { report, embedding, best, completed } = training
+    let Integrated { mut report, embedding, best, completed } = training
         .run(printer, |steps, cells| prepared.run(source.source_mut(), truth, steps, cells))?;
     warnings.all(report.caution());
     warnings.said(report.learned.advice.as_ref());
@@ -217,6 +219,9 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     }
     let mut record = serde_json::to_value(&embedding.report)?;
     record["integration"] = record_of(&report, &artefact)?;
+    let (bar, seed) = (Bar::new(printer), settings.training.seed);
+    let found = args.neighbourhood.find(&embedding.rows, seed, &bar)?;
+    report.place(found.shown());
     let mut additions = Additions {
         obsm: std::iter::once(("X_scGPT".into(), embedding.rows))
             .chain(best.and_then(|rows| Some((report.chosen.as_ref()?.method.key()?.into(), rows))))
@@ -224,9 +229,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         uns: vec![("scgpt".into(), record)],
         ..Additions::default()
     };
-    let (bar, seed) = (Bar::new(printer), settings.training.seed);
-    let cells = (source.source(), seed);
-    let neighbours = args.neighbourhood.add_to(&mut additions, "X_scGPT", cells, &bar)?;
+    let neighbours = found.add_to(&mut additions, "X_scGPT", source.source())?;
     if let (Some(path), Some(completed)) = (complete, completed) {
         let made = modalities::make_completed(completed, source.source(), path, existing(path)?)?;
         training.publish(made)?;
@@ -236,9 +239,8 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     warnings.write(&artefact, &report, report.page())?;
     training.finish()?;
     let mut rows = summary(&report, output, &artefact);
-    rows.extend(neighbours);
-    rows.extend(warnings.better_row());
-    printer.result(&warnings.beside(&report), &rows)
+    rows.extend(neighbours.into_iter().chain(warnings.better_row()));
+    printer.written(&warnings.beside(&report), &rows)
 }
 
 /// This run with another method, which writes beside what this one does.

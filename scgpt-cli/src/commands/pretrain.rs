@@ -235,5 +235,5 @@ fn print(
     }
     rows.push(("model", output.join("model").display().to_string()));
     rows.push(("report", output.join(PAGE).display().to_string()));
-    printer.result(&warnings.beside(report), &rows)
+    printer.written(&warnings.beside(report), &rows)
 }

@@ -143,7 +143,7 @@ fn typed(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) ->
     let tissues = args.tissues.map_or_else(String::new, |n| {
         format!(" of {n} tissues with {} programmes each and {0} shared", args.programmes)
     });
-    printer.result(
+    printer.written(
         &json!({
             "cells": args.cells, "genes": args.genes, "types": args.types, "batches": args.batches,
             "tissues": args.tissues, "programmes": args.programmes, "output": output,
@@ -200,7 +200,7 @@ fn multimodal(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printe
     rows.extend(
         truth.clone().map(|truth| ("truth", format!("{truth}, all modalities of all cells"))),
     );
-    printer.result(
+    printer.written(
         &json!({
             "cells": args.cells, "types": args.types, "batches": args.batches,
             "modalities": simulation.modalities(), "mosaic": args.mosaic, "output": output, "truth": truth,
@@ -272,7 +272,7 @@ fn perturbed(
     let edges = simulation.network();
     edges.write(&network, args.output.existing())?;
     let (output, network) = (args.output.path.display().to_string(), network.display().to_string());
-    printer.result(
+    printer.written(
         &json!({
             "cells": args.cells, "genes": args.genes, "singles": singles, "doubles": args.doubles,
             "edges": edges.edges().len(), "output": output, "network": network,

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use scgpt_data::{CellSource as _, Layer, Source};
 use serde_json::Value;
 
-use crate::run::{Place, tiny};
+use crate::run::{Place, model, tiny};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -259,4 +259,43 @@ fn methods_that_are_not_for_the_cells_are_refused() {
     }
     let of_both = ["integrate", "two.h5mu", "--model", "pca.model", "-o", "x.h5mu"];
     place.refused(&of_both, &["no place for further cells", "ATAC, RNA"]);
+}
+
+#[test]
+fn the_best_beside_a_checkpoint_of_other_genes_knows_all_genes_of_the_cells() {
+    let place = Place::new();
+    let known = json(&fs::read_to_string(Path::new(&model()).join("vocab.json")).unwrap());
+    let known = known.as_object().unwrap().keys().filter(|name| !name.starts_with('<'));
+    let names = known.take(20).cloned().chain((0..60).map(|gene| format!("OTHER{gene}")));
+    let vocab: serde_json::Map<String, Value> =
+        names.zip(0..).map(|(name, at)| (name, Value::from(at))).collect();
+    fs::write(place.path("vocab.json"), Value::from(vocab).to_string()).unwrap();
+    let simulate = ["simulate", "-o", "cells.h5ad", "--cells", "150", "--genes", "80"];
+    place.done(&[&simulate[..], &["--types", "4", "--vocab", "vocab.json"]].concat());
+    let model = model();
+    let train = ["annotate", "train", "cells.h5ad", "--label", "cell_type", "--model", &model];
+    let best = ["--method", "best", "--max-steps", "1", "-o", "best", "--json"];
+    let report = json(&place.done(&[&train[..], &best].concat()).stdout);
+    // After one step a network that sees a quarter of the genes is not the best.
+    assert_eq!(report["method"], "logistic", "{report}");
+    let record = json(&fs::read_to_string(place.path("best/annotation.json")).unwrap());
+    assert_eq!(record["method"], "logistic");
+    let vocab = json(&fs::read_to_string(place.path("best/vocab.json")).unwrap());
+    assert!(vocab.get("OTHER59").is_some(), "{vocab}");
+    // Nothing of the network is left in the artefact, and it tells the cells by all of their genes.
+    assert!(!place.path("best/model.safetensors").exists());
+    let predict = ["annotate", "predict", "cells.h5ad", "-m", "best", "-o", "x.h5ad", "--json"];
+    let said = json(&place.done(&predict).stdout);
+    assert_eq!(said["input"]["genes"]["matched"], 80, "{said}");
+    let judge = ["evaluate", "labels", "x.h5ad", "--truth", "cell_type", "--json"];
+    let judged = place.done(&[&judge[..], &["--prediction", "scgpt_prediction"]].concat());
+    let accuracy = json(&judged.stdout)["scores"]["accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.9, "{}", judged.stdout);
+    // A checkpoint that knows none of the genes is refused, whatever the method.
+    place.done(&["simulate", "-o", "others.h5ad", "--cells", "60", "--genes", "50"]);
+    let train = ["annotate", "train", "others.h5ad", "--label", "cell_type", "--model", &model];
+    place.refused(
+        &[&train[..], &["--method", "best", "-o", "none"]].concat(),
+        &["only 0 of 50 genes are in the vocabulary", "--gene-column"],
+    );
 }

@@ -132,6 +132,13 @@ fn pages_are_drawn_and_can_be_touched() {
         "generate embedded.h5ad -m run/model -o generated.h5ad --hide 0.3 --rounds 2",
         "perturb predict -m responses --candidates all --cells 4 -o predicted.h5ad",
         "integrate cells.h5ad --batch-key batch --label cell_type --config small.toml --no-baselines -o integrated.h5ad",
+        "integrate cells.h5ad -m integrated.model --leiden -o further.h5ad",
+        "integrate cells.h5ad --batch-key batch --method pca --umap -o pca.h5ad",
+        "integrate cells.h5ad -m pca.model -o among.h5ad",
+        "simulate -o mosaic.h5mu --cells 60 --genes 40 --batches 4 --modalities rna,protein --proteins 8 --mosaic",
+        "integrate mosaic.h5mu --batch-key batch --config small.toml --no-baselines -o mosaic-in.h5mu",
+        "integrate mosaic.h5mu -m mosaic-in.model -o mosaic-again.h5mu",
+        "cells embedded.h5ad -o clustered.h5ad",
         "evaluate labels annotated.h5ad --truth cell_type --prediction scgpt_prediction --confidence \
          scgpt_confidence --unknown scgpt_unknown -o labels.html",
         "evaluate integration embedded.h5ad --embedding X_scGPT --batch-key batch --label cell_type --hvg 60 -o spaces.html",
@@ -150,6 +157,12 @@ fn pages_are_drawn_and_can_be_touched() {
         ("predicted.report.html", 0),
         ("types/report.html", 3),
         ("integrated.model/report.html", 2),
+        ("further.report.html", 1),
+        ("pca.model/report.html", 1),
+        ("among.report.html", 1),
+        ("mosaic-in.model/report.html", 1),
+        ("mosaic-again.report.html", 1),
+        ("clustered.report.html", 1),
         ("labels.html", 3),
         ("spaces.html", 2),
         ("network/report.html", 0),
@@ -165,6 +178,47 @@ fn pages_are_drawn_and_can_be_touched() {
             assert!(drawn >= maps && (maps > 0) == (drawn > 0), "{name} at {width}: {found}");
             assert_eq!(found["tips"].as_u64().unwrap(), drawn, "{name}: {found}");
             assert!(found["charts"].as_u64().unwrap() + drawn > 0, "{name}: {found}");
+        }
+    }
+}
+
+/// The range of the UMAP in a file, as the data of a map have it.
+fn range_of_umap(place: &Place, file: &str) -> String {
+    let file = hdf5_pure::File::open_streaming(place.path(file)).unwrap();
+    let places = file.dataset("obsm/X_umap").unwrap().read_f32().unwrap();
+    let of = |axis: usize| {
+        let all = || places.iter().skip(axis).step_by(2).map(|&x| f64::from(x));
+        let (low, high) = (all().fold(f64::MAX, f64::min), all().fold(f64::MIN, f64::max));
+        format!("[{low},{high}]")
+    };
+    format!("\"range\":[{},{}]", of(0), of(1))
+}
+
+#[test]
+fn maps_are_the_umap_that_is_written_and_bars_have_their_colours() {
+    let place = place();
+    for (line, page) in [
+        ("embed cells.h5ad -m run/model --umap", "out.report.html"),
+        ("annotate predict cells.h5ad -m types --umap --leiden", "out.report.html"),
+        ("map query cells.h5ad --index atlas --umap", "out.report.html"),
+        ("integrate cells.h5ad --batch-key batch --method pca --umap", "out.model/report.html"),
+        ("integrate cells.h5ad -m pca --umap", "out.report.html"),
+    ] {
+        let args: Vec<&str> = line.split(' ').chain(["-o", "out.h5ad"]).collect();
+        place.done(&args);
+        let html = fs::read_to_string(place.path(page)).unwrap();
+        assert!(html.contains(&range_of_umap(&place, "out.h5ad")), "{line}");
+        // Types and labels are told by the colours of the map.
+        let has_bars = line.contains("predict") || line.contains("query");
+        assert_eq!(html.contains("class=\"bar\" style=\"fill:"), has_bars, "{line}");
+        if page.contains("model") {
+            fs::rename(place.path("out.model"), place.path("pca")).unwrap();
+        }
+        for name in ["out.h5ad", "out.report.html", "out.config.toml"] {
+            let path = place.path(name);
+            if path.exists() {
+                fs::remove_file(path).unwrap();
+            }
         }
     }
 }

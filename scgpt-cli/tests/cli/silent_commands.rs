@@ -61,7 +61,8 @@ fn spoil(from: &Path, to: &Path, column: &str, label: &str) {
         .unwrap();
 }
 
-fn place() -> Place {
+/// A place with what the commands of [`RUNS`] need.
+pub(crate) fn place() -> Place {
     let place = Place::new();
     let simulate = |output: &str, more: &[&str]| place.simulate(output, more);
     simulate("whole.h5ad", &["--cells", "60", "--types", "2", "--batches", "2"]);
@@ -102,7 +103,7 @@ fn place() -> Place {
 
 /// What a command has to tell.
 #[derive(Clone, Copy, PartialEq)]
-enum Tells {
+pub(crate) enum Tells {
     /// That three cells have no counts, and that columns contradict each other.
     Both,
     /// Of the cells; it uses no such columns.
@@ -114,7 +115,7 @@ enum Tells {
 use Tells::{Both, Cells, Columns};
 
 /// Commands that read cells, as they are run.
-const RUNS: [(&str, Tells); 32] = [
+pub(crate) const RUNS: [(&str, Tells); 32] = [
     ("annotate train cells.h5ad --label kind --config tiny.toml --no-baselines -o out", Both),
     ("annotate predict cells.h5ad -m types -o out.h5ad", Cells),
     ("annotate explain cells.h5ad -m types -o out.csv", Cells),
@@ -169,7 +170,7 @@ const RUNS: [(&str, Tells); 32] = [
 ];
 
 /// Commands that read no cells of anybody.
-const READ_NONE: [(&str, &str); 11] = [
+pub(crate) const READ_NONE: [(&str, &str); 11] = [
     ("completions", "prints a script"),
     ("corpus show", "reads shards"),
     ("demo", "simulates its cells, and runs commands of the other list"),

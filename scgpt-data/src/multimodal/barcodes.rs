@@ -25,7 +25,8 @@ pub(super) fn check(opened: &[Opened]) -> Result<()> {
     let named: Vec<&Opened> = opened.iter().filter(|member| member.rows.is_none()).collect();
     for (number, first) in named.iter().enumerate() {
         let modalities: HashSet<&String> = first.modalities.iter().collect();
-        let others = named[number + 1..].iter();
+        // Barcodes of other samples may well be the same.
+        let others = named[number + 1..].iter().filter(|other| other.sample == first.sample);
         for second in
             others.filter(|other| other.modalities.iter().all(|of| !modalities.contains(of)))
         {

@@ -6,10 +6,7 @@
 //! the same in all of them. A name in two modalities is an error, since a name is one token of the
 //! model.
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-};
+use std::{collections::HashMap, path::Path};
 
 use super::{EXAMPLES, FEATURE_TYPES, MultimodalOptions, Opened, examples};
 use crate::{
@@ -93,7 +90,7 @@ pub(super) fn modalities(var: &Frame, column: &str) -> Result<Modalities> {
 /// under the names with their prefixes.
 ///
 /// A name that one source has twice stays two features; one that several sources have is the same
-/// feature.
+/// feature, the second of the name that of the second.
 ///
 /// # Errors
 /// [`Error::Option`] if a modality to keep has no feature, [`Error::Modalities`] if a name stands
@@ -116,13 +113,14 @@ pub(super) fn join(opened: &[Opened], options: &MultimodalOptions) -> Result<Fea
     };
     let mut names: Vec<String> = Vec::new();
     let mut types: Vec<String> = Vec::new();
-    let mut places: HashMap<String, u32> = HashMap::new();
+    // Of every name its columns of the whole.
+    let mut places: HashMap<String, Vec<u32>> = HashMap::new();
     let mut columns = Vec::with_capacity(opened.len());
     // Where each feature is described: a source, and its row there.
     let mut described: Vec<(usize, usize)> = Vec::new();
     let mut conflicts: Vec<(String, String)> = Vec::new();
     for (number, source) in opened.iter().enumerate() {
-        let mut here = HashSet::new();
+        let mut here: HashMap<String, usize> = HashMap::new();
         let mut of_source = Vec::with_capacity(source.var.len());
         for (row, (name, modality)) in source.var.index.iter().zip(&source.modalities).enumerate() {
             if !keep.is_empty() && !keep.contains(modality) {
@@ -130,26 +128,28 @@ pub(super) fn join(opened: &[Opened], options: &MultimodalOptions) -> Result<Fea
                 continue;
             }
             let name = format!("{}{name}", prefix(modality));
-            let next = narrow(names.len());
-            let place = *places.entry(name.clone()).or_insert(next);
-            if place != next && types[place as usize] != *modality {
+            let of_name = places.entry(name.clone()).or_default();
+            if of_name.first().is_some_and(|&first| types[first as usize] != *modality) {
                 conflicts.push((name, modality.clone()));
                 of_source.push(None);
                 continue;
             }
             // A name that a source has twice is two features, as it was there.
-            let place = if here.insert(place) { place } else { next };
-            if place == next {
+            let nth = here.entry(name.clone()).or_insert(0);
+            if *nth == of_name.len() {
+                of_name.push(narrow(names.len()));
                 names.push(name);
                 types.push(modality.clone());
                 described.push((number, row));
             }
-            of_source.push(Some(place));
+            of_source.push(Some(of_name[*nth]));
+            *nth += 1;
         }
         columns.push(of_source);
     }
     if let Some((name, modality)) = conflicts.first() {
-        let first = places.get(name).map_or("", |&place| types[place as usize].as_str());
+        let first = places.get(name).and_then(|of_name| of_name.first());
+        let first = first.map_or("", |&place| types[place as usize].as_str());
         let apart = if modality == RNA { first } else { modality };
         let all: Vec<&str> = conflicts.iter().map(|(name, _)| name.as_str()).collect();
         let path = &opened[0].source.summary().path;

@@ -94,7 +94,8 @@ pub(super) fn open(path: &Path, options: &MultimodalOptions) -> Result<(Frame, V
             }
             _ => None,
         };
-        opened.push(Opened { source: Box::new(source), obs, var, modalities, rows });
+        let source = Box::new(source);
+        opened.push(Opened { source, obs, var, modalities, rows, sample: None });
     }
     if opened.is_empty() {
         return Err(Error::invalid(path, MODALITIES, "holds no modality").with_hint(DAMAGED));

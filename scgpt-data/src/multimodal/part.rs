@@ -7,6 +7,7 @@ use crate::{
     cell_source::CellSource,
     error::{Error, Result},
     modality::Modalities,
+    setting::{Advice, Setting},
     summary::Layer,
 };
 
@@ -125,7 +126,9 @@ pub(super) fn check_overlap(parts: &[Part], cells: &[String], features: &[String
                 features[feature as usize]
             );
             return Err(Error::invalid(path, "obs", problem).with_hint(
-                "inputs are joined by the names of cells; if these are other cells, make the names unique, in Python adata.obs_names = \"batch2_\" + adata.obs_names",
+                Advice::from("inputs are joined by the names of cells; if these are cells of other samples, name the sample of every input by ")
+                    + Setting("sample")
+                    + ", such as lane1,lane2, and the names are unique: `AAAC-1` becomes `AAAC-1-lane1`",
             ));
         }
     }

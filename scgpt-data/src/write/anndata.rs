@@ -76,9 +76,7 @@ pub(super) fn frame(sink: &mut dyn Sink, path: &str, frame: &Frame) -> Result<()
 /// Compressed sparse rows, in place of whatever has that name.
 pub(super) fn csr(sink: &mut dyn Sink, path: &str, matrix: &Csr) -> Result<()> {
     sink.remove(path)?;
-    let mut attrs = encoding("csr_matrix", "0.1.0");
-    attrs.insert("shape".into(), json!([matrix.n_cells(), matrix.n_genes()]));
-    sink.group(path, &attrs)?;
+    rows_of(sink, path, [matrix.n_cells(), matrix.n_genes()])?;
     let mut part = |name: &str, dtype, n: usize, bytes: &[u8]| {
         array(sink, &format!("{path}/{name}"), dtype, &[n as u64], bytes, &dense())
     };
@@ -86,9 +84,20 @@ pub(super) fn csr(sink: &mut dyn Sink, path: &str, matrix: &Csr) -> Result<()> {
     part("data", Dtype::F32, matrix.n_stored(), &bytes)?;
     let bytes: Vec<u8> = matrix.indices().iter().flat_map(|index| index.to_le_bytes()).collect();
     part("indices", Dtype::I32, matrix.n_stored(), &bytes)?;
-    let ends = matrix.indptr();
-    let bytes: Vec<u8> = ends.iter().flat_map(|&end| (end as u64).to_le_bytes()).collect();
-    part("indptr", Dtype::I64, ends.len(), &bytes)
+    ends(sink, path, &matrix.indptr().iter().map(|&end| end as u64).collect::<Vec<_>>())
+}
+
+/// The group of compressed sparse rows of that shape; `data` and `indices` are the caller's, and [`ends`] follow.
+pub(super) fn rows_of(sink: &mut dyn Sink, path: &str, shape: [usize; 2]) -> Result<()> {
+    let mut attrs = encoding("csr_matrix", "0.1.0");
+    attrs.insert("shape".into(), json!(shape));
+    sink.group(path, &attrs)
+}
+
+/// Where the rows of compressed sparse rows end, after a 0.
+pub(super) fn ends(sink: &mut dyn Sink, path: &str, ends: &[u64]) -> Result<()> {
+    let bytes: Vec<u8> = ends.iter().flat_map(|end| end.to_le_bytes()).collect();
+    array(sink, &format!("{path}/indptr"), Dtype::I64, &[ends.len() as u64], &bytes, &dense())
 }
 
 /// One column. Text with missing values becomes a categorical: plain text has no place for them.

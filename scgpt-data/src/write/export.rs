@@ -225,9 +225,7 @@ pub(super) fn matrix(
     (place, n_genes): (&str, usize),
 ) -> Result<()> {
     let n_cells = source.summary().n_cells;
-    let mut attrs = anndata::encoding("csr_matrix", "0.1.0");
-    attrs.insert("shape".into(), json!([n_cells, n_genes]));
-    sink.group(place, &attrs)?;
+    anndata::rows_of(sink, place, [n_cells, n_genes])?;
 
     let failed = |error| Error::write(join(place, "indices"), error);
     let mut spool = BufWriter::with_capacity(1 << 20, spool);
@@ -265,7 +263,5 @@ pub(super) fn matrix(
         }
     }
     sink.end()?;
-    let bytes: Vec<u8> = ends.iter().flat_map(|end| end.to_le_bytes()).collect();
-    let shape = [ends.len() as u64];
-    array(sink, &join(place, "indptr"), Dtype::I64, &shape, &bytes, &anndata::dense())
+    anndata::ends(sink, place, &ends)
 }

@@ -1,6 +1,6 @@
 //! The page about clusters of cells.
 
-use scgpt_data::{CellSource, Result};
+use scgpt_data::{CellSource, Result, RowSpool};
 use scgpt_report::{Bar, Page};
 use scgpt_stats::{chosen_rows, principal_plane};
 
@@ -11,6 +11,25 @@ use crate::{
 };
 
 impl Neighbourhood {
+    /// The cells of the numbers `cells` on the UMAP; `None` if there is none.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    pub fn map(&self, cells: Vec<usize>) -> Option<CellMap> {
+        let all = self.places.as_ref()?;
+        let places = cells.iter().map(|&cell| all[cell]).collect();
+        Some(CellMap::placed(cells, places, all.len()))
+    }
+
+    /// A map of the cells with the rows of a spool: on the UMAP, if one was `found`, else laid out by the seed.
+    ///
+    /// # Errors
+    /// If the rows cannot be read.
+    pub fn map_of(found: Option<&Self>, rows: &RowSpool, seed: u64) -> Result<CellMap> {
+        let placed = found.and_then(|it| it.map(CellMap::sample(rows.n_rows(), seed)));
+        placed.map_or_else(|| CellMap::of_spool(rows, seed), Ok)
+    }
+
     /// Clusters and map as a page; `rows`, `[n, d]`, are those that the cells of `source` were compared by, and
     /// `embedding` is their name. Whoever wants them has the [`column`](Self::column) of clusters among the colours.
     ///
@@ -32,11 +51,10 @@ impl Neighbourhood {
         page.numbers(&numbers);
         page.section("Map");
         let cells = CellMap::sample(n, self.options.seed);
-        let places = match &self.places {
-            Some(places) => cells.iter().map(|&cell| places[cell]).collect(),
-            None => principal_plane(&chosen_rows(rows, d, &cells), d).0,
-        };
-        let map = CellMap::placed(cells, places, n);
+        let map = self.map(cells.clone()).unwrap_or_else(|| {
+            let places = principal_plane(&chosen_rows(rows, d, &cells), d).0;
+            CellMap::placed(cells, places, n)
+        });
         let colours = CellColours::choose(source, map.cells(), choice)?;
         let axes = if self.places.is_some() { "a UMAP" } else { "their principal components" };
         map.draw(&mut page, &format!("Cells on {axes} of {embedding}"), &colours);
@@ -51,7 +69,11 @@ impl Neighbourhood {
                     label: size.to_string(),
                 })
                 .collect();
-            page.section("Clusters").bars(&bars, "Cells of each cluster.");
+            page.section("Clusters").category_bars(
+                &bars,
+                &colours.columns,
+                "Cells of each cluster.",
+            );
         }
         Ok(page)
     }

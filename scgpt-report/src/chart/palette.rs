@@ -29,6 +29,14 @@ pub(crate) enum Paint {
 }
 
 impl Paint {
+    /// The colour in the words of the style sheet, so that it changes with the theme.
+    pub(super) fn css(&self) -> String {
+        match self {
+            Self::Palette(number) => format!("var(--c{})", number % COLOURS),
+            Self::Fixed(colour) => colour.clone(),
+        }
+    }
+
     /// The colour as `#rrggbb`, on white paper.
     fn hexadecimal(&self) -> String {
         match self {
@@ -104,6 +112,21 @@ pub fn category_colours<'c>(columns: &'c [Colouring]) -> Vec<Vec<String>> {
         }
     };
     columns.iter().map(|column| &column.values).map(of).collect()
+}
+
+/// The colours of things that are called like categories of `columns`, as a map with these columns has them; `None` for
+/// what is called otherwise.
+pub(super) fn colours_of<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    columns: &'a [Colouring],
+) -> Vec<Option<Paint>> {
+    let mut palette = Palette::new(columns);
+    for column in columns {
+        if let ColourValues::Categories { categories, .. } = &column.values {
+            palette.deal(categories);
+        }
+    }
+    names.into_iter().map(|name| palette.known.get(name).cloned()).collect()
 }
 
 /// The places of the palette in the order in which a name asks for them: all hues, from its own on,

@@ -64,14 +64,11 @@ struct Layer {
 
 impl Layer {
     fn new(name: String, paint: &Paint, points: Vec<[f32; 2]>) -> Self {
-        let (colour, mark) = match paint {
-            Paint::Palette(number) => {
-                let number = number % COLOURS;
-                (format!("var(--c{number})"), Mark::of(number / HUES))
-            }
-            Paint::Fixed(colour) => (colour.clone(), Mark::Disc),
+        let mark = match paint {
+            Paint::Palette(number) => Mark::of(number % COLOURS / HUES),
+            Paint::Fixed(_) => Mark::Disc,
         };
-        Self { name: Some(name), is_counted: true, colour, mark, points }
+        Self { name: Some(name), is_counted: true, colour: paint.css(), mark, points }
     }
 
     /// Points of which nothing is said but that they are there.

@@ -1,7 +1,7 @@
 //! The page about annotated cells: what they are, how sure that is, and which genes bear it out.
 
 use scgpt_data::CellSource;
-use scgpt_eval::{CellColours, CellMap, ColourChoice, LabelSummary};
+use scgpt_eval::{CellColours, ColourChoice, LabelSummary, Neighbourhood};
 use scgpt_report::Page;
 
 use super::{Annotated, ArtefactRecord};
@@ -15,7 +15,7 @@ impl Annotated {
     }
 
     /// The cells as a page: a map, which begins with the first column that is added, sizes, certainty
-    /// and markers of the predicted types, and what they were predicted by.
+    /// and markers of the predicted types, and what they were predicted by. The map is the UMAP, if one was `found`.
     ///
     /// # Errors
     /// If cells or embeddings cannot be read, or a colour that is asked for is not there.
@@ -24,9 +24,10 @@ impl Annotated {
         source: &mut dyn CellSource,
         record: &ArtefactRecord,
         choice: &ColourChoice<'_>,
+        found: Option<&Neighbourhood>,
     ) -> Result<Page> {
         let columns = self.columns();
-        let map = CellMap::of_spool(&self.embeddings, record.seed)?;
+        let map = Neighbourhood::map_of(found, &self.embeddings, record.seed)?;
         let colours = CellColours::choose(source, map.cells(), choice)?;
         let summary = columns.summary(&self.classes, &colours.markers);
         let path = source.summary().path.display().to_string();
@@ -46,7 +47,7 @@ impl Annotated {
         page.section("Map");
         map.draw(&mut page, "Cells by the embeddings that tell types apart", &colours);
         page.section("Types");
-        summary.describe(&mut page, "type");
+        summary.describe(&mut page, "type", &colours.columns);
         let mut rows = vec![
             ("column that was learned", record.label.clone()),
             ("types that were learned", record.classes.join(", ")),

@@ -6,7 +6,7 @@
 //! thousand.
 
 use scgpt_data::CellSource;
-use scgpt_eval::{CellColours, CellMap, ColourChoice};
+use scgpt_eval::{CellColours, ColourChoice, Neighbourhood};
 use scgpt_report::{Bar, Page};
 
 use super::{EmbedReport, Embedding};
@@ -14,18 +14,23 @@ use crate::error::Result;
 
 impl Embedding {
     /// The report as a page: gene coverage, tokens per cell, settings, and a map of the cells, which
-    /// shows the colours of [`CellColours::choose`].
+    /// shows the colours of [`CellColours::choose`] and is the UMAP, if one was `found`.
     ///
     /// # Errors
     /// If cells or embeddings cannot be read, or a colour that is asked for is not there.
-    pub fn page(&self, source: &mut dyn CellSource, choice: &ColourChoice<'_>) -> Result<Page> {
+    pub fn page(
+        &self,
+        source: &mut dyn CellSource,
+        choice: &ColourChoice<'_>,
+        found: Option<&Neighbourhood>,
+    ) -> Result<Page> {
         let report = &self.report;
         let path = source.summary().path.display().to_string();
         let mut page = Page::new("Cell embeddings", &path);
         overview(&mut page, report);
         genes(&mut page, report);
         tokens(&mut page, report);
-        let map = CellMap::of_spool(&self.rows, report.options.seed)?;
+        let map = Neighbourhood::map_of(found, &self.rows, report.options.seed)?;
         let colours = CellColours::choose(source, map.cells(), choice)?;
         page.section("Map");
         map.draw(&mut page, "Cells by their embeddings", &colours);

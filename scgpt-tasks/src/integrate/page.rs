@@ -1,6 +1,7 @@
 //! The page about an integration: maps, scores beside those of other methods, what each part contributes,
 //! modalities, curves, cells and settings, each where there is something to show.
 
+use scgpt_eval::Neighbourhood;
 use scgpt_report::Page;
 use scgpt_train::Metric;
 
@@ -13,6 +14,11 @@ use crate::training::{
 };
 
 impl IntegrateReport {
+    /// Has the map of the page be the UMAP that was found of the embeddings, if one was.
+    pub fn place(&mut self, found: Option<&Neighbourhood>) {
+        self.map.place(found);
+    }
+
     /// The report as a page.
     pub fn page(&self) -> Page {
         let data = &self.data;

@@ -1,7 +1,7 @@
 //! What pages about integrated cells have in common, whatever integrated them: maps, and the scores of methods.
 
 use scgpt_data::{CellSource, Column, GeneNames};
-use scgpt_eval::{CellColours, CellMap, ColourChoice, IntegrationScores, Labels};
+use scgpt_eval::{CellColours, CellMap, ColourChoice, IntegrationScores, Labels, Neighbourhood};
 use scgpt_report::Page;
 
 use super::{IntegrateOptions, scored::IntegrationMethod};
@@ -71,6 +71,13 @@ impl Map {
         let choice = ColourChoice { added: &added, wanted: &[], layer, gene_names };
         let colours = CellColours::choose(source, cells.cells(), &choice)?;
         Ok(Self { cells, colours, n_drawn: added.len() })
+    }
+
+    /// Puts the cells where they are on the UMAP that was found, if one was.
+    pub(super) fn place(&mut self, found: Option<&Neighbourhood>) {
+        if let Some(map) = found.and_then(|it| it.map(self.cells.cells().to_vec())) {
+            self.cells = map;
+        }
     }
 
     /// Draws the cells in the colours of their batches and, if there are labels, once more in those of their

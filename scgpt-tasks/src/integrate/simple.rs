@@ -8,7 +8,7 @@ use std::path::Path;
 use scgpt_data::{
     ATAC, Advice, CellSource, EmptyCells, GeneNames, GeneVocab, Observer, RowSpool, Setting,
 };
-use scgpt_eval::{CellSpace, Labels, baseline::BaselineOptions};
+use scgpt_eval::{CellSpace, Labels, Neighbourhood, baseline::BaselineOptions};
 use scgpt_report::Page;
 use serde::Serialize;
 
@@ -287,6 +287,11 @@ impl SimpleReport {
             "{} integrates these cells {said} {name} (overall {ours:.3} against {theirs:.3}).",
             chosen.name
         ))
+    }
+
+    /// Has the map of the page be the UMAP that was found of the coordinates, if one was.
+    pub fn place(&mut self, found: Option<&Neighbourhood>) {
+        self.map.place(found);
     }
 
     /// The report as a page.

@@ -11,7 +11,8 @@ use std::{
 use scgpt_data::{
     Advice, CellSource, EmptyCells, GeneNames, GeneVocab, Layer, Observer, RowSpool, Setting,
 };
-use scgpt_eval::baseline::GeneProjection;
+use scgpt_eval::{CellColours, ColourChoice, Neighbourhood, baseline::GeneProjection};
+use scgpt_report::Page;
 use serde::{Deserialize, Serialize};
 
 use super::method::IntegrateMethod;
@@ -88,6 +89,38 @@ pub struct ProjectedCells {
     pub of_genes: usize,
     /// Number of cells without any value: where they are put means nothing.
     pub without_values: usize,
+}
+
+impl ProjectedCells {
+    /// The cells as a page: a map, which is the UMAP, if one was `found`, and what they were put among by `record`.
+    ///
+    /// # Errors
+    /// If annotations or coordinates cannot be read, or a colour that is asked for is not there.
+    pub fn page(
+        &self,
+        source: &mut dyn CellSource,
+        record: &SimpleRecord,
+        choice: &ColourChoice<'_>,
+        found: Option<&Neighbourhood>,
+    ) -> Result<Page> {
+        let mut page = Page::new("Further cells", &source.summary().path.display().to_string());
+        let share = 100.0 * self.genes as f64 / self.of_genes.max(1) as f64;
+        page.numbers(&[
+            ("cells", self.rows.n_rows().to_string()),
+            ("genes of the components", format!("{share:.0} %")),
+        ]);
+        page.section("Map");
+        let map = Neighbourhood::map_of(found, &self.rows, 0)?;
+        let colours = CellColours::choose(source, map.cells(), choice)?;
+        map.draw(&mut page, "Cells by the components of those before them", &colours);
+        page.section("Settings").table(&[
+            ("method", record.method.name().to_owned()),
+            ("batches before them", record.batches.join(", ")),
+            ("genes", format!("{} of the {} of the components", self.genes, self.of_genes)),
+            ("coordinates of a cell", self.rows.n_columns().to_string()),
+        ]);
+        Ok(page)
+    }
 }
 
 impl Projected {

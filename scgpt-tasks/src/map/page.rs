@@ -1,7 +1,7 @@
 //! The page about mapped cells: what their neighbours say of them, and how far these are.
 
 use scgpt_data::{CellSource, RowSpool};
-use scgpt_eval::{CellColours, CellMap, ColourChoice, LabelSummary};
+use scgpt_eval::{CellColours, ColourChoice, LabelSummary, Neighbourhood};
 use scgpt_report::Page;
 
 use super::{IndexManifest, MappedCells, MappedLabels};
@@ -18,7 +18,8 @@ impl MappedCells {
     }
 
     /// The cells as a page: a map by their embeddings `rows`, which begins with the first column that is
-    /// added, sizes, certainty and markers of their labels, and distances to the reference.
+    /// added, sizes, certainty and markers of their labels, and distances to the reference. The map is the UMAP, if one
+    /// was `found`.
     ///
     /// # Errors
     /// If cells or embeddings cannot be read, or a colour that is asked for is not there.
@@ -26,10 +27,10 @@ impl MappedCells {
         &self,
         source: &mut dyn CellSource,
         rows: &RowSpool,
-        index: &IndexManifest,
+        (index, found): (&IndexManifest, Option<&Neighbourhood>),
         choice: &ColourChoice<'_>,
     ) -> Result<Page> {
-        let map = CellMap::of_spool(rows, 0)?;
+        let map = Neighbourhood::map_of(found, rows, 0)?;
         let colours = CellColours::choose(source, map.cells(), choice)?;
         let path = source.summary().path.display().to_string();
         let mut page = Page::new("Mapped cells", &path);
@@ -48,7 +49,7 @@ impl MappedCells {
             // Markers were looked for by the first column.
             let markers = if column == 0 { &colours.markers[..] } else { &[] };
             page.section(&format!("Labels of {}", labels.column));
-            self.summary(labels, markers).describe(&mut page, &labels.column);
+            self.summary(labels, markers).describe(&mut page, &labels.column, &colours.columns);
         }
         self.distances(&mut page);
         Ok(page)

@@ -120,7 +120,10 @@ impl ResponseMethod {
             );
         }
         let mut ranked: Vec<&JudgedMethod> = judged.iter().collect();
-        ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
+        // Where no gene was seen before, sums and means are one: of equals that which tells conditions apart.
+        let rounded = |of: &JudgedMethod| (of.score * 1e6).round();
+        ranked.sort_by_key(|of| of.method as u8);
+        ranked.sort_by(|a, b| rounded(b).total_cmp(&rounded(a)));
         let [best, next, ..] = ranked.as_slice() else {
             return refused(
                 "there is nothing to choose the best method by: training judged the network alone",
@@ -165,6 +168,11 @@ mod tests {
         let chosen = ResponseMethod::Best.among(Some(&judged)).unwrap();
         assert_eq!(chosen.method, ResponseMethod::Linear);
         assert!(chosen.because.unwrap().starts_with("0.700 against 0.400 of `network`"));
+        let equal =
+            [ResponseMethod::TrainingMean, ResponseMethod::Additive, ResponseMethod::MatchingMean]
+                .map(|method| JudgedMethod { method, score: 0.5 });
+        let chosen = ResponseMethod::Best.among(Some(&equal)).unwrap();
+        assert_eq!(chosen.method, ResponseMethod::Additive);
         let named = ResponseMethod::Additive.among(None).unwrap();
         assert_eq!((named.method, named.because), (ResponseMethod::Additive, None));
         for (judged, why) in [

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    training::{BATCH, GeneStart, Mistakes, NetworkConfig, NewGenes, TOKENS, from_scratch},
+    training::{
+        BATCH, CellChoices, GeneStart, Mistakes, NetworkConfig, NewGenes, TOKENS, from_scratch,
+    },
 };
 
 /// The settings of a pre-training run: those of a [`Preset`], some of them changed. In a file of
@@ -151,6 +153,18 @@ impl Preset {
 }
 
 impl PretrainConfig {
+    /// How cells become tokens and batches: by all genes that they express.
+    pub(super) fn cell_choices(&self) -> CellChoices<'static> {
+        CellChoices {
+            tie_mode: self.tie_mode,
+            max_length: self.max_length,
+            batch_size: self.batch_size,
+            seed: self.training.seed,
+            panel: None,
+            modalities: None,
+        }
+    }
+
     /// Checks the fields that the network and the training configuration do not check themselves.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    training::{CellChoices, Thinning, TrainingCells, VALIDATION_EPOCH},
+    training::{Thinning, TrainingCells, VALIDATION_EPOCH},
 };
 
 impl Pretraining<'_> {
@@ -47,14 +47,7 @@ impl Pretraining<'_> {
             )));
         }
         held_out.check_vocab(self.shards.vocab())?;
-        let choices = CellChoices {
-            tie_mode: by.tie_mode,
-            max_length: by.max_length,
-            batch_size: by.batch_size,
-            seed: by.training.seed,
-            panel: None,
-            modalities: None,
-        };
+        let choices = by.cell_choices();
         let learned = TrainingCells::new(&self.shards, network, choices)?;
         let cells = TrainingCells::new(held_out, network, choices)?;
         let all: Vec<u32> = (0..).take(held_out.n_cells()).collect();

@@ -44,9 +44,11 @@ impl RunFolder {
         self.0.join(format!("without-{name}"))
     }
 
-    /// The folder of the same cells for a method that needs no network.
-    pub(crate) fn without_network(&self) -> Self {
-        Self(self.part("network"))
+    /// The folder of the same cells for a method that needs no network, made if it is not there.
+    pub(crate) fn without_network(&self) -> Result<Self> {
+        let folder = self.part("network");
+        fs::create_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
+        Ok(Self(folder))
     }
 
     /// Writes the cells as tokens. When a run goes on they are read again, as there is no other way

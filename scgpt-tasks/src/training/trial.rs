@@ -256,7 +256,7 @@ impl<'a> Session<'a> {
         vocab: &GeneVocab,
     ) -> Result<Self> {
         let Self { learn, device, watch, observer, n_cells, .. } = *self;
-        let run = self.run.without_network();
+        let run = self.run.without_network()?;
         let shards = run.cells(source, vocab, learn.layer, learn.gene_names, observer)?;
         let ids = source_cells(&shards)?;
         Ok(Self { learn, device, watch, observer, run, shards, ids, n_cells })

@@ -90,5 +90,5 @@ pub(crate) fn run(args: &ExplainArgs, printer: Printer) -> Result<()> {
         ("genes that said so", genes_of(&explained)),
         ("output", output.display().to_string()),
     ];
-    printer.result(&warnings.beside(&record), &rows)
+    printer.written(&warnings.beside(&record), &rows)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Additions, CellSource, Column, GeneNames};
+use scgpt_data::{Additions, Column, GeneNames};
 use scgpt_eval::added_colours;
 use scgpt_tasks::annotate::{
     Annotated, Artefact, ExplainOptions, Explanation, Method, PredictOptions, TypeGenes,
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     options.unknown_score = args.unknown_score;
     options.probabilities = args.probabilities;
     options.temporary = temporary(&args.output.path);
-    let added = [&COLUMNS[..], args.voting.columns()].concat();
+    let added = [&COLUMNS[..], args.voting.columns(), args.neighbourhood.columns()].concat();
     args.page.colors.check(&source, (&options.layer, &options.gene_names), &added)?;
     let bar = Bar::new(printer);
     args.voting.check(&source)?;
@@ -146,11 +146,13 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
         rows.insert(rows.len() - 2, ("voting", voted.record.line()));
         obs.extend(voted.columns);
     }
+    let found = args.neighbourhood.find(&annotated.embeddings, 0, &bar)?;
     let made = page_path.map(|path| {
         let column = Some(annotated.report.genes.column.clone());
         let names = GeneNames { column, ..options.gene_names.clone() };
-        let choice = args.page.colors.choice(&obs, (&options.layer, &names));
-        let page = annotated.page(&mut source, artefact.record(), &choice)?;
+        let added = [&obs[..], &found.columns()].concat();
+        let choice = args.page.colors.choice(&added, (&options.layer, &names));
+        let page = annotated.page(&mut source, artefact.record(), &choice, found.shown())?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
     });
     let made = made.transpose()?;
@@ -159,13 +161,12 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let mut obsm = vec![(space(&artefact).to_owned(), annotated.embeddings)];
     obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
     let mut additions = Additions { obsm, obs, uns, ..Additions::default() };
-    let cells: (&dyn CellSource, u64) = (&source, 0);
-    rows.extend(args.neighbourhood.add_to(&mut additions, space(&artefact), cells, &bar)?);
+    rows.extend(found.add_to(&mut additions, space(&artefact), &source)?);
     let copy = args.output.copy_of(&args.input, &options.layer);
     copy.write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "annotate predict", args)?;
     rows.extend(made.map(MadePage::write).transpose()?);
-    printer.result(&warnings.beside(&record), &rows)
+    printer.written(&warnings.beside(&record), &rows)
 }
 
 /// The first genes of each type, a line a type.

@@ -133,7 +133,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     training.finish()?;
     let mut rows = summary(&report, output);
     rows.extend(warnings.better_row());
-    printer.result(&warnings.beside(&report), &rows)
+    printer.written(&warnings.beside(&report), &rows)
 }
 
 /// This run with a better method, beside the artefact that it made.

@@ -32,7 +32,7 @@ pub(super) fn run(args: &ConvertArgs, input: &Path, printer: Printer) -> Result<
         ),
     };
     let output = args.output.display().to_string();
-    printer.result(
+    printer.written(
         &json!({ "tensors": n_tensors, "output": output }),
         &[("tensors", n_tensors.to_string()), ("output", output.clone())],
     )

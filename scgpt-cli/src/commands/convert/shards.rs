@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{
-    CellSource as _, ChosenCells, Existing, Frame, GeneNames, GeneVocab, InputState, Manifest,
-    Observer as _, ShardOptions, ShardWriter, Source, SourceEntry, SpecialToken, Watched,
-    check_apart, check_output, obs_column,
+    CellSource as _, ChosenCells, Existing, Frame, GeneNames, GeneVocab, InputState, JoinedTable,
+    Manifest, Observer as _, SAMPLE, ShardOptions, ShardWriter, Source, SourceEntry, SpecialToken,
+    Watched, check_apart, check_output, obs_column,
 };
 use scgpt_tasks::{Error, open_model};
 
@@ -16,6 +16,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, some_of},
     progress::Bar,
+    sample::SampleArgs,
     warnings::Warnings,
 };
 
@@ -34,6 +35,8 @@ pub(crate) struct ShardArgs {
     /// Most cells per file
     #[arg(long, value_name = "N", default_value_t = SHARD_CELLS, env = "SCGPT_SHARD_CELLS")]
     pub(crate) shard_cells: usize,
+    #[command(flatten)]
+    pub(crate) sample: SampleArgs,
     #[command(flatten)]
     pub(crate) matrix: MatrixArgs,
 }
@@ -62,7 +65,7 @@ pub(crate) fn run(args: &Conversion<'_>, printer: Printer) -> Result<()> {
     options.shard_cells = args.shards.shard_cells;
     options.layer = args.shards.matrix.layer();
     options.gene_names = args.shards.matrix.gene_names();
-    options.labels.clone_from(&args.shards.obs);
+    options.labels = args.labels();
     options.may_lack_labels = args.is_corpus;
     options.unique = args.is_corpus;
     options.existing = args.existing;
@@ -76,15 +79,48 @@ pub(crate) fn run(args: &Conversion<'_>, printer: Printer) -> Result<()> {
     }
     let mut record = serde_json::to_value(&manifest)?;
     record["output"] = args.output.display().to_string().into();
-    printer.result(&warnings.beside(&record), &summary(args, &manifest))
+    printer.written(&warnings.beside(&record), &summary(args, &manifest))
 }
 
 /// What is known before anything is written.
 struct Prepared {
     vocab: GeneVocab,
     n_cells: usize,
-    /// The inputs that have cells to be read, and which, if not all.
-    inputs: Vec<(PathBuf, Option<ChosenCells>)>,
+    inputs: Vec<Input>,
+}
+
+/// An input that has cells to be read.
+struct Input {
+    path: PathBuf,
+    sample: Option<String>,
+    /// Which of its cells, if not all.
+    chosen: Option<ChosenCells>,
+}
+
+impl Input {
+    /// All of its cells, with the columns of a table, if there is one.
+    fn open(
+        path: &Path,
+        sample: Option<&str>,
+        choice: &ChoiceArgs,
+    ) -> scgpt_data::Result<(Source, Option<JoinedTable>)> {
+        let mut source = Source::open(path)?;
+        if let Some(sample) = sample {
+            source = source.of_sample(sample)?;
+        }
+        choice.annotated(source)
+    }
+}
+
+impl Conversion<'_> {
+    /// Columns of obs that shards keep.
+    fn labels(&self) -> Vec<String> {
+        let mut labels = self.shards.obs.clone();
+        if self.shards.sample.are_named() && !labels.iter().any(|label| label == SAMPLE) {
+            labels.push(SAMPLE.into());
+        }
+        labels
+    }
 }
 
 /// Opens the inputs for their vocabulary and number of cells. Everything that can be refused is refused here, not
@@ -98,12 +134,15 @@ fn prepare(args: &Conversion<'_>, inputs: &[PathBuf], warnings: &mut Warnings) -
     let given = path.map(GeneVocab::from_json).transpose()?;
     let names = args.shards.matrix.gene_names();
     let layer = args.shards.matrix.layer();
+    let samples = args.shards.sample.of_inputs(inputs.len())?;
+    let kept = args.labels();
     let mut tables: Vec<Frame> = Vec::new();
     let (mut n_cells, mut with_cells) = (0, Vec::new());
     // Columns that no input has.
-    let mut lacking = if args.is_corpus { args.shards.obs.clone() } else { Vec::new() };
-    for (input, is_last) in inputs.iter().zip(1..).map(|(input, n)| (input, n == inputs.len())) {
-        let (source, joined) = args.shards.matrix.choice.annotated(Source::open(input)?)?;
+    let mut lacking = if args.is_corpus { kept.clone() } else { Vec::new() };
+    let numbered = inputs.iter().zip(samples).zip(1..);
+    for ((input, sample), is_last) in numbered.map(|(it, n)| (it, n == inputs.len())) {
+        let (source, joined) = Input::open(input, sample, &args.shards.matrix.choice)?;
         warnings.joined(joined.as_ref());
         let of_all = source.summary().shape(&layer)?.0;
         let mut chosen = args.shards.matrix.choice.choose(&source)?;
@@ -118,12 +157,12 @@ fn prepare(args: &Conversion<'_>, inputs: &[PathBuf], warnings: &mut Warnings) -
             }
         }
         n_cells += chosen.as_ref().map_or(of_all, |chosen| chosen.cells.len());
-        if !args.shards.obs.is_empty() {
+        if !kept.is_empty() {
             let mut obs = source.obs()?;
             if let Some(chosen) = &chosen {
                 obs = obs.pick(&chosen.cells);
             }
-            let mut labels: Vec<&str> = args.shards.obs.iter().map(String::as_str).collect();
+            let mut labels: Vec<&str> = kept.iter().map(String::as_str).collect();
             if args.is_corpus {
                 labels.retain(|name| obs.column(name).is_some());
                 lacking.retain(|name| !labels.contains(&name.as_str()));
@@ -140,7 +179,7 @@ fn prepare(args: &Conversion<'_>, inputs: &[PathBuf], warnings: &mut Warnings) -
             // Of many files, only the names are held.
             tables.push(names.genes(&var)?);
         }
-        with_cells.push((input.clone(), chosen));
+        with_cells.push(Input { path: input.clone(), sample: sample.map(Into::into), chosen });
     }
     if !lacking.is_empty() {
         bail!("no input has a column {} of obs (--obs)", some_of(&lacking));
@@ -153,14 +192,14 @@ fn prepare(args: &Conversion<'_>, inputs: &[PathBuf], warnings: &mut Warnings) -
 }
 
 fn write(
-    inputs: Vec<(PathBuf, Option<ChosenCells>)>,
+    inputs: Vec<Input>,
     choice: &ChoiceArgs,
     mut writer: ShardWriter,
     bar: &Bar,
 ) -> Result<Manifest, Error> {
-    for (input, chosen) in inputs {
-        let (source, _) = choice.annotated(Source::open(input)?)?;
-        let mut source = match chosen {
+    for input in inputs {
+        let (source, _) = Input::open(&input.path, input.sample.as_deref(), choice)?;
+        let mut source = match input.chosen {
             Some(chosen) => source.only(chosen),
             None => source,
         };

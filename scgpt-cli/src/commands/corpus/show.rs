@@ -77,7 +77,7 @@ pub(super) fn run(args: &ShowArgs, printer: Printer) -> Result<()> {
         "sources": manifest.sources,
         "labels": manifest.labels.iter().map(|label| &label.column).collect::<Vec<_>>(),
     });
-    printer.result(&warnings.beside(&record), &rows)
+    args.page.say(printer, &warnings.beside(&record), &rows)
 }
 
 /// The number of cells with each combination of labels, the largest first.

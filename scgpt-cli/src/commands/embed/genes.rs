@@ -51,7 +51,7 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         "output": args.output.path,
         "model": {"path": args.model, "sha256": embedder.hash()},
     });
-    printer.result(
+    printer.written(
         &warnings.beside(&record),
         &[
             ("genes", genes.to_string()),

@@ -94,7 +94,7 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
     rows.push(("verdict", evaluation.verdict()));
     let page = || evaluation.page(&args.input.display().to_string());
     rows.extend(args.page.write(&warnings, page)?);
-    printer.result(&warnings.beside(&evaluation), &rows)
+    args.page.say(printer, &warnings.beside(&evaluation), &rows)
 }
 
 /// The genes of a file, each once.

@@ -139,7 +139,7 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     let mut record = serde_json::to_value(&comparison)?;
     record["input"] = json!(args.input.display().to_string());
     record["cells_left_out"] = json!(n_left_out);
-    printer.result(&warnings.beside(&record), &rows)
+    args.page.say(printer, &warnings.beside(&record), &rows)
 }
 
 /// Opens the cells; of MuData, whose embeddings are of all modalities, it says how one file is made of them.
@@ -170,7 +170,7 @@ fn modalities(
         Source::Chosen(chosen) => Some(chosen.cells()),
         _ => None,
     };
-    let input = MultimodalInput { path: args.input.clone(), modality: None };
+    let input = MultimodalInput { path: args.input.clone(), modality: None, sample: None };
     let Ok(mut all) = MultimodalCells::open(&[input], &MultimodalOptions::default()) else {
         return Ok(None);
     };

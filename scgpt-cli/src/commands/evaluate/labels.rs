@@ -109,7 +109,7 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     record["labels_never_predicted"] = json!(missed);
     record["labels_without_truth"] = json!(strange);
     record["map"] = json!(map);
-    printer.result(&warnings.beside(&record), &rows)
+    args.page.say(printer, &warnings.beside(&record), &rows)
 }
 
 fn page(

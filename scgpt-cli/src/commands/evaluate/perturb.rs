@@ -93,7 +93,7 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
     rows.extend(scores(&evaluation));
     let page = || evaluation.page(&args.input.display().to_string());
     rows.extend(args.page.write(&warnings, page)?);
-    printer.result(&warnings.beside(&evaluation), &rows)
+    args.page.say(printer, &warnings.beside(&evaluation), &rows)
 }
 
 /// Names what was not judged.

@@ -18,7 +18,7 @@ use scgpt_tasks::{
     },
 };
 
-use super::{Format, is_result, write_baselines};
+use super::{Format, MakerArgs, is_result, write_baselines};
 use crate::{
     better::Again,
     commands::Cli,
@@ -84,18 +84,8 @@ const NETWORKS: [&str; 12] = [
 pub(crate) struct AttentionArgs {
     /// File or folder of cells
     input: PathBuf,
-    /// Model directory; simple methods need none
-    #[arg(
-        long,
-        short,
-        value_name = "DIR",
-        required_unless_present = "method",
-        env = "SCGPT_MODEL"
-    )]
-    model: Option<PathBuf>,
-    /// What makes the networks: the attention of the network or a simple method [default: network]
-    #[arg(long, value_enum, value_name = "METHOD", env = "SCGPT_METHOD")]
-    method: Option<NetworkMethod>,
+    #[command(flatten)]
+    maker: MakerArgs,
     /// Column of obs with groups of cells: conditions, cell types, disease… [default: one group]
     #[arg(long, value_name = "NAME", env = "SCGPT_CONDITION_KEY")]
     condition: Option<String>,
@@ -163,7 +153,8 @@ fn layer(text: &str) -> Result<Layer, String> {
 }
 
 pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
-    let inputs = [&args.input].into_iter().chain(&args.model).chain(&args.truth).chain(&args.gmt);
+    let inputs =
+        [&args.input].into_iter().chain(&args.maker.model).chain(&args.truth).chain(&args.gmt);
     check_apart(&args.output, inputs.map(PathBuf::as_path))?;
     // A result is of one run: the folder appears whole or not at all.
     let place = Place::deep_folder(&args.output, Existing::replaced_if(args.force), FOLDER)?;
@@ -177,9 +168,9 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     if !gene_sets.is_empty() && args.gene.is_empty() {
         bail!("--gmt tests lists of targets: say of which gene, by --gene");
     }
-    let method = args.method.unwrap_or_default();
+    let method = args.maker.method.unwrap_or_default();
     // The best may be found among simple methods alone.
-    let model = args.model.as_deref().filter(|_| method.rule().is_none());
+    let model = args.maker.model.as_deref().filter(|_| method.rule().is_none());
     if method == NetworkMethod::Network && model.is_none() {
         bail!("--model is needed for --method network");
     }
@@ -191,7 +182,7 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     let open = |model| Embedder::open(model, &device, Strictness::Strict);
     let embedder = model.map(open).transpose()?;
     let embedder = embedder.map(|it| it.with_precision(args.stream.precision.precision));
-    match (&embedder, &args.model) {
+    match (&embedder, &args.maker.model) {
         (Some(embedder), _) => {
             args.stream.precision.remark_on(embedder.encoder().precision(), &mut warnings);
         }
@@ -251,7 +242,7 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     let mut rows = summary(report);
     rows.push(("output", args.output.display().to_string()));
     rows.extend(warnings.better_row());
-    printer.result(&warnings.beside(report), &rows)
+    printer.written(&warnings.beside(report), &rows)
 }
 
 impl AttentionArgs {

@@ -24,7 +24,7 @@ use scgpt_tasks::{
 use serde::Serialize;
 
 use self::tables::{additions, means, of_types, similar};
-use super::{Format, is_result, write_baselines};
+use super::{Format, MakerArgs, is_result, write_baselines};
 use crate::{
     better::Again,
     cells_output::CellsOutput,
@@ -93,18 +93,9 @@ const CELLS: &str = "cells.h5ad";
 )))]
 #[command(mut_arg("force", |force| force.help("Replace a folder of an earlier run")))]
 pub(crate) struct EmbeddingArgs {
-    /// Model directory, or an artefact that is one; simple methods need none
-    #[arg(
-        long,
-        short,
-        value_name = "DIR",
-        required_unless_present = "method",
-        env = "SCGPT_MODEL"
-    )]
-    model: Option<PathBuf>,
-    /// What makes the network: vectors of the network or a simple method [default: network]
-    #[arg(long, value_enum, value_name = "METHOD", env = "SCGPT_METHOD")]
-    method: Option<NetworkMethod>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    maker: MakerArgs,
     /// File or folder of cells
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -223,7 +214,7 @@ enum Cosine {
 
 pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let genes_file = args.genes.iter().map(Path::new).filter(|path| path.is_file());
-    let inputs = args.model.iter().chain(&args.data).chain(&args.gmt);
+    let inputs = args.maker.model.iter().chain(&args.data).chain(&args.gmt);
     check_apart(&args.output, inputs.map(PathBuf::as_path).chain(genes_file))?;
     let method = args.check_method()?;
     let training = args.fine_tune.then(|| fine_tune::claim(args)).transpose()?;
@@ -254,7 +245,8 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
         }
         _ => None,
     };
-    let model = tuned.as_deref().or(args.model.as_deref()).filter(|_| method.rule().is_none());
+    let model =
+        tuned.as_deref().or(args.maker.model.as_deref()).filter(|_| method.rule().is_none());
     let open = |model| Embedder::open(model, &device, Strictness::Strict);
     let embedder = model.map(open).transpose()?;
     let embedder = embedder.map(|it| it.with_precision(args.stream.precision.precision));
@@ -311,10 +303,10 @@ fn names(list: &str) -> Result<Vec<String>> {
 impl EmbeddingArgs {
     /// The method, checked to have what it needs.
     fn check_method(&self) -> Result<NetworkMethod> {
-        let method = self.method.unwrap_or_default();
+        let method = self.maker.method.unwrap_or_default();
         let name = method.name();
         match method {
-            NetworkMethod::Network if self.model.is_none() => {
+            NetworkMethod::Network if self.maker.model.is_none() => {
                 bail!("--model is needed for --method network")
             }
             NetworkMethod::Network => {}
@@ -363,7 +355,7 @@ impl EmbeddingArgs {
         let mut embed = self.stream.embed_options(&self.tokens, &self.output);
         embed.variable = Some(variable);
         let mut options = EmbeddingNetworkOptions::default();
-        options.method = self.method.unwrap_or_default();
+        options.method = self.maker.method.unwrap_or_default();
         options.embed = embed;
         options.genes = genes;
         options.contextual = self.contextual;
@@ -415,7 +407,7 @@ impl EmbeddingArgs {
 
     /// What the network is of: cells, or else a model.
     fn subject(&self) -> &Path {
-        self.data.as_deref().or(self.model.as_deref()).unwrap_or(Path::new(""))
+        self.data.as_deref().or(self.maker.model.as_deref()).unwrap_or(Path::new(""))
     }
 
     /// Writes the copy of the cells.
@@ -491,6 +483,6 @@ impl EmbeddingArgs {
         rows.push(("trust", report.verdict.clone()));
         rows.push(("output", self.output.display().to_string()));
         rows.extend(warnings.better_row());
-        printer.result(&warnings.beside(report), &rows)
+        printer.written(&warnings.beside(report), &rows)
     }
 }

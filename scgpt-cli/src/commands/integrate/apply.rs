@@ -1,20 +1,36 @@
 //! Embeds further cells of known batches by an artefact; nothing is trained.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use scgpt_data::Additions;
+use scgpt_data::{Additions, Existing, GeneNames};
+use scgpt_eval::ColourChoice;
 use scgpt_tasks::integrate::{IntegrateArtefact, IntegrateMethod, IntegratedOptions};
 use serde_json::json;
 
-use super::IntegrateArgs;
+use super::{IntegrateArgs, modalities::InputCells};
 use crate::{
+    cell_page::MadePage,
     gene_remarks,
     learn::LearnArgs,
-    output::{Printer, temporary},
+    output::{Printer, beside, check_new, temporary},
     progress::Bar,
-    warnings::Warnings,
+    warnings::{PAGE, Warnings},
 };
+
+/// Checks that the output and a page beside it can be written, and returns the path of the page.
+pub(super) fn page_of(
+    output: &Path,
+    source: &InputCells,
+    model: &Path,
+    existing: Existing,
+) -> Result<PathBuf> {
+    let inputs = || source.paths().chain([model]);
+    source.check_output(output, inputs(), existing)?;
+    let page = beside(output, PAGE);
+    check_new(&page, inputs(), existing)?;
+    Ok(page)
+}
 
 pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Result<()> {
     let LearnArgs { run, matrix, .. } = &args.learn;
@@ -30,7 +46,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     }
     let mut warnings = Warnings::new(printer);
     let mut source = args.modalities.open(&args.inputs, &matrix.choice, &mut warnings)?;
-    source.check_output(output, source.paths().chain([model]), run.existing())?;
+    let page = page_of(output, &source, model, run.existing())?;
     warnings.doubts(&source.source().obs()?, &[], args.batch_key.as_deref());
     let device = run.compute.open()?;
     let artefact = IntegrateArtefact::open(model, &device)?;
@@ -47,6 +63,17 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     gene_remarks::remark_on(&embedding.report, &mut warnings, printer);
     let n_empty = embedding.report.tokens.n_empty;
     warnings.without_compared(n_empty, "their embeddings mean nothing");
+    let found = args.neighbourhood.find(&embedding.rows, run.seed(), &bar)?;
+    let clusters = found.columns();
+    let column = Some(embedding.report.genes.column.clone());
+    let choice = ColourChoice {
+        added: &clusters,
+        wanted: &[],
+        layer: &options.layer,
+        gene_names: &GeneNames { column, ..options.gene_names.clone() },
+    };
+    let made = embedding.page(source.source_mut(), &choice, found.shown())?;
+    let page = MadePage::new(page, made, &warnings);
     let known = artefact.record();
     let mut record = serde_json::to_value(&embedding.report)?;
     record["integration"] = json!({
@@ -60,8 +87,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let cells = (source.source(), run.seed());
-    let neighbours = args.neighbourhood.add_to(&mut additions, "X_scGPT", cells, &bar)?;
+    let neighbours = found.add_to(&mut additions, "X_scGPT", source.source())?;
     let made = source.make(output, &options.layer, run.existing(), additions, &bar, printer)?;
     made.publish()?;
     let report = &embedding.report;
@@ -76,5 +102,6 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         ("output", format!("{}: obsm[\"X_scGPT\"]", output.display())),
     ];
     rows.extend(neighbours);
-    printer.result(&warnings.beside(&record), &rows)
+    rows.push(page.write()?);
+    printer.written(&warnings.beside(&record), &rows)
 }

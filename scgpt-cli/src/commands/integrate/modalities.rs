@@ -19,10 +19,11 @@ use scgpt_tasks::{
 };
 
 use crate::{
-    cells_output::CellsOutput,
+    cells_output::{CellsOutput, say_replaced},
     choice::ChoiceArgs,
     output::{Printer, check_cells_output, check_new, is_table},
     progress::Bar,
+    sample::SampleArgs,
     warnings::Warnings,
 };
 
@@ -30,6 +31,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Modalities")]
 pub(super) struct ModalityArgs {
+    #[command(flatten)]
+    sample: SampleArgs,
     /// Column of var that tells modalities [default: feature_types, where a file has several]
     #[arg(long, value_name = "NAME", env = "SCGPT_MODALITY_KEY")]
     modality_key: Option<String>,
@@ -80,6 +83,7 @@ impl ModalityArgs {
             |input: &String| Path::new(input).extension().is_some_and(|name| name == "h5mu");
         inputs.len() > 1
             || inputs.iter().any(|input| is_mudata(input) || modality_of(input).is_some())
+            || self.sample.are_named()
             || self.modality_key.is_some()
             || self.obsm.is_some()
             || !self.modalities.is_empty()
@@ -106,15 +110,15 @@ impl ModalityArgs {
     /// Opens the inputs; a single file for which no modality is named has several if it says so
     /// itself.
     fn open_all(&self, inputs: &[String]) -> Result<InputCells> {
-        let inputs: Vec<MultimodalInput> = inputs
-            .iter()
-            .map(|input| match modality_of(input) {
-                Some((modality, path)) => {
-                    MultimodalInput { path: path.into(), modality: Some(modality.into()) }
-                }
-                None => MultimodalInput { path: input.into(), modality: None },
-            })
-            .collect();
+        let samples = self.sample.of_inputs(inputs.len())?;
+        let named = |(input, sample): (&String, Option<&str>)| {
+            let (modality, path) = match modality_of(input) {
+                Some((modality, path)) => (Some(modality.into()), path),
+                None => (None, input.as_str()),
+            };
+            MultimodalInput { path: path.into(), modality, sample: sample.map(Into::into) }
+        };
+        let inputs: Vec<MultimodalInput> = inputs.iter().zip(samples).map(named).collect();
         if let [only] = inputs.as_slice()
             && only.modality.is_none()
             && !self.are_named(std::slice::from_ref(&only.path.display().to_string()))
@@ -190,7 +194,8 @@ impl ModalityArgs {
             );
         }
         check_cells_output(path, cells.paths().chain(self.truth()), existing(path)?)?;
-        let input = |path: &PathBuf| MultimodalInput { path: path.clone(), modality: None };
+        let input =
+            |path: &PathBuf| MultimodalInput { path: path.clone(), modality: None, sample: None };
         let truth = self.truth.as_ref().map(|path| -> Result<MultimodalCells> {
             Ok(MultimodalCells::open(&[input(path)], &self.options()?)?)
         });
@@ -278,12 +283,14 @@ impl InputCells {
                 Ok(make_cells_table(&cells.obs()?, &additions, input, output, existing)?)
             }
             Self::Several(cells, inputs) => {
+                say_replaced(cells.as_ref(), &additions, printer)?;
                 let to_mudata = output.extension().is_some_and(|extension| extension == "h5mu");
                 // Other formats, those of 10x, have no room for an embedding.
                 let can_copy = |path| matches!(Source::open(path), Ok(Source::AnnData(_)));
                 let place = match (inputs.as_slice(), cells.chosen()) {
                     ([only], chosen)
                         if is_mudata == to_mudata
+                            && only.sample.is_none()
                             && (is_mudata || chosen.is_none() && can_copy(&only.path)) =>
                     {
                         bar.begin("writing", 0);

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use scgpt_data::{Additions, OutputKind, Place, check_apart};
-use scgpt_eval::baseline::BaselineOptions;
+use scgpt_eval::{ColourChoice, baseline::BaselineOptions};
 use scgpt_tasks::integrate::{
     CellModalities, IntegrateConfig, IntegrateOptions, SimpleArtefact, SimpleIntegration,
     SimpleReport, SimplyIntegrated,
@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::{IntegrateArgs, again, scores};
 use crate::{
+    cell_page::MadePage,
     learn::LearnArgs,
     output::Printer,
     progress::Bar,
@@ -76,8 +77,11 @@ pub(super) fn run(
     let prepared = SimpleIntegration::prepare(source.source(), settings, options)?;
     remark_on_settings(args, settings, &baselines, modalities.as_ref(), printer);
     let bar = Bar::new(printer);
-    let integrated = prepared.run(source.source_mut(), &bar)?;
+    let mut integrated = prepared.run(source.source_mut(), &bar)?;
     bar.finish();
+    let seed = settings.training.seed;
+    let found = args.neighbourhood.find(&integrated.rows, seed, &bar)?;
+    integrated.report.place(found.shown());
     let report = &integrated.report;
     warnings.without_counts(report.data.without_values, "where they are put means nothing");
     if args.label.is_none() {
@@ -103,8 +107,7 @@ pub(super) fn run(
         uns: vec![("scgpt".into(), record)],
         ..Additions::default()
     };
-    let cells = (source.source(), settings.training.seed);
-    let neighbours = args.neighbourhood.add_to(&mut additions, key, cells, &bar)?;
+    let neighbours = found.add_to(&mut additions, key, source.source())?;
     let made = source.make(output, &layer, run.existing(), additions, &bar, printer)?;
     made.publish()?;
     place.publish()?;
@@ -114,7 +117,7 @@ pub(super) fn run(
     rows.push(("artefact", artefact.display().to_string()));
     rows.push(("report", artefact.join(PAGE).display().to_string()));
     rows.extend(warnings.better_row());
-    printer.result(&warnings.beside(&report), &rows)
+    printer.written(&warnings.beside(&report), &rows)
 }
 
 /// Says which settings are of no use to a method without a network.
@@ -183,7 +186,7 @@ pub(super) fn apply(args: &IntegrateArgs, model: &Path, printer: Printer) -> Res
     }
     let mut warnings = Warnings::new(printer);
     let mut source = args.modalities.open(&args.inputs, &matrix.choice, &mut warnings)?;
-    source.check_output(output, source.paths().chain([model]), run.existing())?;
+    let page = super::apply::page_of(output, &source, model, run.existing())?;
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
     let bar = Bar::new(printer);
     let projected = artefact.project(source.source_mut(), &layer, &gene_names, &bar)?;
@@ -191,6 +194,12 @@ pub(super) fn apply(args: &IntegrateArgs, model: &Path, printer: Printer) -> Res
     warnings.without_counts(projected.without_values, "where they are put means nothing");
     let key = known.method.key().unwrap_or_default();
     let n_cells = projected.rows.n_rows();
+    let found = args.neighbourhood.find(&projected.rows, run.seed(), &bar)?;
+    let clusters = found.columns();
+    let choice =
+        ColourChoice { added: &clusters, wanted: &[], layer: &layer, gene_names: &gene_names };
+    let made = projected.page(source.source_mut(), known, &choice, found.shown())?;
+    let page = MadePage::new(page, made, &warnings);
     let record = json!({
         "method": known.method,
         "cells": n_cells,
@@ -202,8 +211,7 @@ pub(super) fn apply(args: &IntegrateArgs, model: &Path, printer: Printer) -> Res
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let cells = (source.source(), run.seed());
-    let neighbours = args.neighbourhood.add_to(&mut additions, key, cells, &bar)?;
+    let neighbours = found.add_to(&mut additions, key, source.source())?;
     let made = source.make(output, &layer, run.existing(), additions, &bar, printer)?;
     made.publish()?;
     let genes = format!("{} of the {} of the components", projected.genes, projected.of_genes);
@@ -214,5 +222,6 @@ pub(super) fn apply(args: &IntegrateArgs, model: &Path, printer: Printer) -> Res
         ("output", format!("{}: obsm[\"{key}\"]", output.display())),
     ];
     rows.extend(neighbours);
-    printer.result(&warnings.beside(&record), &rows)
+    rows.push(page.write()?);
+    printer.written(&warnings.beside(&record), &rows)
 }

@@ -191,7 +191,7 @@ fn print(
         "bytes": index.n_bytes(),
         "output": index.folder().display().to_string(),
     });
-    printer.result(
+    printer.written(
         &warnings.beside(&record),
         &[
             ("cells", format!("{} ({n_new} new)", manifest.n_cells)),

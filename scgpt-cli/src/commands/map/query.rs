@@ -103,7 +103,8 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let gene_names = args.stream.matrix.gene_names();
     let added = index.manifest().labels.iter().map(|labels| format!("{PREFIX}{}", labels.column));
     let added: Vec<String> = added.chain([UNKNOWN, DISTANCE].map(str::to_owned)).collect();
-    let added: Vec<&str> = added.iter().map(String::as_str).collect();
+    let clusters = args.neighbourhood.columns().iter().copied();
+    let added: Vec<&str> = added.iter().map(String::as_str).chain(clusters).collect();
     args.page.colors.check(&source, (&layer, &gene_names), &added)?;
     let bar = Bar::new(printer);
     let model = args.model.as_deref();
@@ -115,11 +116,14 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     embedded.remark(printer, &mut warnings, precision, "they get no label, and are unknown");
     warnings.all(mapped.caution());
     let obs = columns(&mapped);
+    let neighbours = args.neighbourhood.find(&embedded.rows, 0, &bar)?;
     let made = page_path.map(|path| {
         let found = embedded.report.as_ref().map(|report| report.genes.column.clone());
         let names = GeneNames { column: found.or(gene_names.column.clone()), ..gene_names };
-        let choice = args.page.colors.choice(&obs, (&layer, &names));
-        let page = mapped.page(&mut source, &embedded.rows, index.manifest(), &choice)?;
+        let added = [&obs[..], &neighbours.columns()].concat();
+        let choice = args.page.colors.choice(&added, (&layer, &names));
+        let shown = (index.manifest(), neighbours.shown());
+        let page = mapped.page(&mut source, &embedded.rows, shown, &choice)?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
     });
     let made = made.transpose()?;
@@ -129,11 +133,11 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     uns.push(("scgpt_map".into(), record.clone()));
     let obsm = embeddings(args, &mapped, embedded.rows)?;
     let mut additions = Additions { obsm, obs, uns, ..Additions::default() };
-    summary.extend(args.neighbourhood.add_to(&mut additions, "X_scGPT", (&source, 0), &bar)?);
+    summary.extend(neighbours.add_to(&mut additions, "X_scGPT", &source)?);
     args.output.copy_of(&args.input, &layer).write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "map query", args)?;
     summary.extend(made.map(MadePage::write).transpose()?);
-    printer.result(&warnings.beside(&record), &summary)
+    printer.written(&warnings.beside(&record), &summary)
 }
 
 /// Embeds cells as those of an index were.

@@ -35,7 +35,7 @@ pub(super) fn run(args: &PullArgs, printer: Printer) -> Result<()> {
             format!("{name}: {kilobytes} kB, SHA-256 {}", file.sha256)
         })
         .collect();
-    printer.result(
+    printer.written(
         &record(folder),
         &[
             ("model", address.to_string()),

@@ -156,7 +156,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let record = json!({
         "responses": found, "cells": cells, "precision": computed, "method": method, "output": output
     });
-    printer.result(&warnings.beside(&record), &rows)
+    printer.written(&warnings.beside(&record), &rows)
 }
 
 /// The remark about cells that were brought to the scale of training.

@@ -63,7 +63,7 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
     let so = "they are written all the same, and count as zeros in the means";
     warnings.without_counts(prepared.without_counts, so);
     remark_on(&prepared, &mut warnings, printer);
-    printer.result(
+    printer.written(
         &warnings.beside(&prepared),
         &[
             (

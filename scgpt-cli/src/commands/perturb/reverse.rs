@@ -130,7 +130,7 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
     let mut rows = summary(&found);
     rows.push(("output", args.output.path.display().to_string()));
     rows.push(("report", report.display().to_string()));
-    printer.result(&told, &rows)
+    printer.written(&told, &rows)
 }
 
 fn summary(found: &Reversal) -> Vec<(&'static str, String)> {

@@ -115,7 +115,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     training.finish()?;
     let mut rows = summary(&report, output);
     rows.extend(warnings.better_row());
-    printer.result(&warnings.beside(&report), &rows)
+    printer.written(&warnings.beside(&report), &rows)
 }
 
 /// The command that predicts by a simple method, if one is better than the network; of the first of the conditions

@@ -69,5 +69,5 @@ pub(super) fn run(args: &ReportArgs, printer: Printer) -> Result<()> {
     rows.extend((!verdicts.is_empty()).then(|| ("corpora", verdicts.join("\n"))));
     rows.push(("report", page.display().to_string()));
     rows.push(("table", table.display().to_string()));
-    printer.result(&warnings.beside(&report), &rows)
+    printer.written(&warnings.beside(&report), &rows)
 }

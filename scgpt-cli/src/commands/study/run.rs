@@ -107,7 +107,7 @@ pub(super) fn run(args: &RunArgs, printer: Printer) -> Result<()> {
     warnings.all(prepared.remarks());
     if let Some(run) = only {
         let result = alone(args, &prepared, run, &device, printer)?;
-        return printer.result(&warnings.beside(&result), &rows(&result));
+        return printer.written(&warnings.beside(&result), &rows(&result));
     }
     let text = fs::read_to_string(&args.input)?;
     write_shared(&args.output.join(FILE), &text)?;
@@ -137,7 +137,7 @@ pub(super) fn run(args: &RunArgs, printer: Printer) -> Result<()> {
             args.output.join("runs").join(name).join(super::children::LOG).display()
         );
     }
-    printer.result(&warnings.beside(&record), &rows)
+    printer.written(&warnings.beside(&record), &rows)
 }
 
 /// Number of runs of the study that are not done.

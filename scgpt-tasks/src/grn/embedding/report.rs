@@ -190,7 +190,7 @@ impl EmbeddingReport {
     /// agree.
     fn judged(&self) -> String {
         let (Some(own), Some(baseline)) = (self.pathways.first(), self.best_baseline()) else {
-            return "Nothing was compared with this network: networks from expression alone need cells."
+            return "Nothing was compared with this network: none was made from expression alone."
                 .into();
         };
         let by_sets = match (own.pairs, baseline.pairs) {

@@ -24,7 +24,7 @@ const CHECKPOINT_EVERY: u64 = 200;
 
 /// Claims the folder of the artefact; see [`Training::claim`].
 pub(super) fn claim(args: &EmbeddingArgs) -> Result<Training> {
-    let inputs = args.data.as_deref().into_iter().chain(args.model.as_deref());
+    let inputs = args.data.as_deref().into_iter().chain(args.maker.model.as_deref());
     Training::claim(&artefact(&args.output)?, args.begin.begin(), IntegrateArtefact::is_at, inputs)
 }
 
@@ -49,8 +49,8 @@ pub(super) fn run(
     printer: Printer,
 ) -> Result<Option<PathBuf>> {
     let artefact = artefact(&args.output)?;
-    let mut config = IntegrateConfig::of(Recipe::of(args.model.as_deref())?);
-    config.model.clone_from(&args.model);
+    let mut config = IntegrateConfig::of(Recipe::of(args.maker.model.as_deref())?);
+    config.model.clone_from(&args.maker.model);
     config.hvg = args.hvg.unwrap_or(config.hvg);
     config.new_genes = args.new_genes.unwrap_or_default();
     config.training.seed = args.tokens.seed;
