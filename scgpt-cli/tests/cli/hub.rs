@@ -98,6 +98,12 @@ fn models_are_pulled_listed_and_found() {
     let listed = run(&["models", "list"]).stdout;
     assert!(listed.contains("scgpt-human") && listed.contains("hf://lab/small"), "{listed}");
 
+    // What is fetched is not told to those who want quiet, what is asked for is.
+    let pulled = run(&["models", "pull", "hf://lab/small", "-q"]);
+    assert_eq!((pulled.code, pulled.stdout.as_str(), pulled.stderr.as_str()), (0, "", ""));
+    assert_eq!(run(&["models", "where", "hf://lab/small", "-q"]).stdout, found);
+    assert_eq!(run(&["models", "list", "-q"]).stdout, listed);
+
     // A hash that is pinned.
     let pinned = |sha256: &str| {
         let names =

@@ -105,6 +105,13 @@ fn what_joined_cells_lack_and_where_inputs_differ_is_said() {
         assert!(ended.stderr.contains(part), "`{part}`: {}", ended.stderr);
     }
     assert_eq!(Source::open(place.path("joined.h5ad")).unwrap().summary().n_cells, 73);
+    let again = ["convert", "joined.h5ad", "-o", "again.h5ad", "--sample", "all"];
+    let ended = place.done(&again);
+    assert!(
+        ended.stderr.contains("not carried over: obs/sample of `joined.h5ad`"),
+        "{}",
+        ended.stderr
+    );
     // As samples of an integration.
     let integrate = ["integrate", "a.h5ad", "b.h5ad", "--method", "pca", "-o", "out.h5ad"];
     place.refused(&integrate, &["too", "--sample"]);

@@ -4,6 +4,7 @@
 use std::{fs, path::Path};
 
 use scgpt_data::{Additions, CellSource as _, Column, Existing, RowSpool, Source, save_copy};
+use scgpt_fixtures::Toy;
 
 use super::run;
 
@@ -70,6 +71,9 @@ fn prepare(folder: &Path) {
     done("scgpt convert plain.h5ad --vocab vocab.json -o made");
     done("scgpt pretrain --data made --config tiny.toml -o learned");
     fs::rename(folder.join("learned/model"), folder.join("scGPT_human")).unwrap();
+    for lane in ["lane1.h5", "lane2.h5"] {
+        Toy::known().write_10x(&folder.join(lane));
+    }
     let alternating = |source: &Source, labels: [&str; 2]| {
         let labels = (0..source.summary().n_cells).map(|cell| labels[cell % 2].to_owned());
         Column::categorical(&labels.collect::<Vec<_>>())

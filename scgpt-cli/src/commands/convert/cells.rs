@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, bail};
 use scgpt_data::{
     Additions, CellSource as _, InputState, Layer, MultimodalCells, MultimodalInput,
-    MultimodalOptions, Observer as _, Source, Watched, input_state, make_export,
+    MultimodalOptions, Observer as _, SAMPLE, Source, Watched, input_state, make_export,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -142,7 +142,9 @@ fn look_at<'a>(
         let summary = source.summary();
         let others = summary.matrices.iter().filter(|it| it.layer != *layer);
         let others = others.map(|it| it.layer.to_string()).chain(summary.elements.clone());
-        let others: Vec<String> = others.collect();
+        let obs = source.obs()?;
+        let replaced = sample.and_then(|_| obs.column(SAMPLE)).map(|_| format!("obs/{SAMPLE}"));
+        let others: Vec<String> = others.chain(replaced).collect();
         if !others.is_empty() {
             printer.lacking(&format!("{} of `{}`", some_of(&others), path.display()));
         }
