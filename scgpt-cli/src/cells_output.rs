@@ -1,6 +1,8 @@
 //! [`OutputArgs`]: the file that a command writes, and [`CellsOutput`], a copy of its input with what it
 //! found.
 
+mod part;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -10,6 +12,7 @@ use scgpt_data::{
     make_cells_table, make_copy, make_export, make_part,
 };
 
+pub(crate) use self::part::{Begun, OfAll, PartArgs, PartOutput, Taken, rules};
 use crate::{
     effective::EFFECTIVE,
     output::{Printer, beside, check_cells_output, check_new, is_table},

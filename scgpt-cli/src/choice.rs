@@ -24,6 +24,17 @@ pub(crate) struct ChoiceArgs {
 }
 
 impl ChoiceArgs {
+    /// The choice of which a part of the cells remembers the condition and the table.
+    pub(crate) fn remembered(condition: Option<&str>, obs_from: Option<&Path>) -> Result<Self> {
+        let query = condition.map(str::parse).transpose()?;
+        Ok(Self { query, obs_from: obs_from.map(Path::to_owned) })
+    }
+
+    /// The table whose columns join `obs`.
+    pub(crate) fn table(&self) -> Option<&Path> {
+        self.obs_from.as_deref()
+    }
+
     /// The cells of an input that are to be read.
     pub(crate) fn open(&self, input: &Path, warnings: &mut Warnings) -> Result<Source> {
         let source = Source::open(input).map_err(|error| instead(input, error))?;

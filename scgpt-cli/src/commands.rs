@@ -12,6 +12,7 @@ pub(crate) mod generate;
 pub(crate) mod grn;
 pub(crate) mod inspect;
 pub(crate) mod integrate;
+pub(crate) mod join;
 pub(crate) mod man;
 pub(crate) mod map;
 #[cfg(feature = "cloud")]
@@ -74,6 +75,7 @@ pub(crate) enum Command {
     Evaluate(evaluate::EvaluateArgs),
     Integrate(Box<integrate::IntegrateArgs>),
     Inspect(inspect::InspectArgs),
+    Join(join::JoinArgs),
     Convert(convert::ConvertArgs),
     Corpus(corpus::CorpusArgs),
     Pretrain(pretrain::PretrainArgs),
@@ -112,6 +114,7 @@ fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result
         Command::Grn(args) => grn::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args, printer),
         Command::Integrate(args) => integrate::run(&args, config, printer),
+        Command::Join(args) => join::run(&args, printer),
         Command::Convert(args) => convert::run(&args, printer),
         Command::Corpus(args) => corpus::run(&args, printer),
         Command::Perturb(args) => perturb::run(args, config, printer),

@@ -29,6 +29,12 @@ pub(crate) struct NeighbourhoodArgs {
 }
 
 impl NeighbourhoodArgs {
+    /// The name of an option that was given: what it makes is of all cells.
+    pub(crate) fn option(self) -> Option<&'static str> {
+        let leiden = self.leiden.is_some().then_some("--leiden");
+        self.umap.then_some("--umap").or(leiden)
+    }
+
     /// Columns of obs that are added.
     pub(crate) fn columns(self) -> &'static [&'static str] {
         if self.leiden.is_some() { &[Neighbourhood::COLUMN] } else { &[] }

@@ -170,6 +170,11 @@ impl Warnings {
         self.better.clone().map(|command| ("better", command))
     }
 
+    /// What was told so far.
+    pub(crate) fn told(&self) -> &[String] {
+        &self.told
+    }
+
     /// A result with its warnings, for programs.
     pub(crate) fn beside<'a, T: Serialize>(&'a self, result: &'a T) -> Told<'a, T> {
         Told { result, chosen: &self.chosen, warnings: &self.told, better: self.better.as_deref() }

@@ -67,6 +67,8 @@ mod models;
 mod new_genes;
 #[path = "cli/pages.rs"]
 mod pages;
+#[path = "cli/parts.rs"]
+mod parts;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/plan.rs"]

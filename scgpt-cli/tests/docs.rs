@@ -22,10 +22,11 @@ use std::{
 use self::{page::Example, tokens::first_difference};
 
 /// Pages, in an order in which each finds what it needs.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "pretraining.md",
     "embedding.md",
+    "engines.md",
     "generation.md",
     "annotation.md",
     "mapping.md",

@@ -127,6 +127,7 @@ impl AnnData {
                 .collect(),
             elements,
             chosen: None,
+            values: None,
         };
         Ok(Self { store, summary, matrices, least: 0.0 })
     }

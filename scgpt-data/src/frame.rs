@@ -121,6 +121,14 @@ impl Frame {
         self.index.iter().map(|name| name_key(name)).collect()
     }
 
+    /// What the index is called where it is a column of a table of cells.
+    pub(crate) fn name_column(&self) -> &str {
+        match self.index_name.as_str() {
+            "" | "_index" | "index" => "cell",
+            name => name,
+        }
+    }
+
     /// Column names in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|(name, _)| name.as_str())

@@ -48,7 +48,8 @@ impl<'a> GeneSubset<'a> {
         for (number, &gene) in (0..).zip(&genes) {
             numbers[gene] = Some(number);
         }
-        let mut summary = source.summary().clone();
+        // Other genes may be other values.
+        let mut summary = Summary { values: None, ..source.summary().clone() };
         summary.matrices.retain(|matrix| matrix.layer == *layer);
         for matrix in &mut summary.matrices {
             matrix.n_genes = genes.len();

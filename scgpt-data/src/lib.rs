@@ -51,7 +51,7 @@
 //! - `mudata`: MuData, and cells of several modalities joined from any files; brings `h5ad`.
 //! - `scbank`: scBank folders of the reference implementation.
 //! - `shards`: token shards for training.
-//! - `parquet`: tables in parquet.
+//! - `parquet`: tables in parquet, and what was found of parts of cells.
 //! - `query`: cells chosen by a condition in SQL; brings polars.
 //! - `cloud`: AnnData-zarr and token shards at `https://` and `s3://`, and folders of a hub of models; brings `zarr`,
 //!   a web client and tokio.
@@ -86,6 +86,9 @@ mod condition_token;
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
 mod container;
 mod csr;
+mod differences;
+#[cfg(all(feature = "parquet", any(feature = "h5ad", feature = "zarr")))]
+mod divided;
 mod empty_cells;
 mod error;
 mod foreign;
@@ -117,6 +120,7 @@ mod observer;
 mod output;
 #[cfg(any(feature = "parquet", feature = "scbank"))]
 mod pages;
+mod part_number;
 #[cfg(feature = "query")]
 mod query;
 mod regular;
@@ -147,6 +151,11 @@ mod zarr;
 
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
 pub use crate::anndata::AnnData;
+#[cfg(all(feature = "parquet", any(feature = "h5ad", feature = "zarr")))]
+pub use crate::divided::{
+    DividedCells, DividedRun, JoinedCells, Merge, PartFile, PartManifest, PartRecord, Parts,
+    make_part_file,
+};
 #[cfg(feature = "cloud")]
 pub use crate::hub::{Fetched, FetchedFile, FetchedFolder, FolderAddress, FolderCache, WantedFile};
 #[cfg(feature = "h5ad")]
@@ -184,6 +193,7 @@ pub use crate::{
     collate::{Collator, TokenBatch, buckets},
     condition_token::ConditionToken,
     csr::{Csr, CsrRow},
+    differences::each_difference,
     empty_cells::EmptyCells,
     error::{Error, Result},
     frame::{Column, Frame, obs_column},
@@ -202,6 +212,7 @@ pub use crate::{
         Claim, Existing, OutputKind, Place, check_apart, check_output, is_under_construction,
         make_durable, write_file,
     },
+    part_number::PartNumber,
     regular::open as open_file,
     row_spool::RowSpool,
     setting::{Advice, Setting, SettingProblem},

@@ -20,11 +20,16 @@ pub const STATE_CELLS: usize = 2048;
 pub const TOTAL: f64 = 1e4;
 
 /// What the values of `layer` are and the sum that cells have, judged by its first [`STATE_CELLS`]
-/// cells.
+/// cells; of a part of a source, by the first of all.
 ///
 /// # Errors
 /// If they cannot be read.
 pub fn input_values(source: &mut dyn CellSource, layer: &Layer) -> Result<InputValues> {
+    if let Some((known, values)) = &source.summary().values
+        && known == layer
+    {
+        return Ok(*values);
+    }
     let mut detector = StateDetector::default();
     let n = source.summary().n_cells.min(STATE_CELLS);
     detector.observe(&source.read(layer, 0..n)?);

@@ -129,6 +129,7 @@ impl Loom {
             matrices: summaries,
             elements,
             chosen: None,
+            values: None,
         };
         Ok(Self { summary, obs: cells.table, var: genes.table, matrices, obsm: cells.wide })
     }

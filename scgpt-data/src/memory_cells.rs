@@ -102,6 +102,7 @@ impl<'a> MemoryCells<'a> {
             matrices: Vec::new(),
             elements: Vec::new(),
             chosen: None,
+            values: None,
         };
         Self { obs, var, matrices: Vec::new(), summary }
     }

@@ -304,6 +304,7 @@ impl MultimodalCells {
             matrices: matrices(&layers, features.var.len()),
             elements: Vec::new(),
             chosen: None,
+            values: None,
         };
         let modalities = features::modalities(&features.var, FEATURE_TYPES)?;
         Ok(Self { parts, obs, var: features.var, modalities, summary, chosen: None })

@@ -126,6 +126,7 @@ impl ScBank {
             }],
             elements: Vec::new(),
             chosen: None,
+            values: None,
         };
         Ok(Self { summary, vocab, table, rows })
     }

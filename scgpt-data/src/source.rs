@@ -179,6 +179,17 @@ impl Source {
         Self::Chosen(Box::new(CellSubset::chosen(self, chosen)))
     }
 
+    /// The consecutive cells `rows`, as a file that holds only these; see [`CellSubset::part`].
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// If there are no such rows.
+    pub fn part(self, rows: Range<usize>, layer: &Layer) -> Result<Self> {
+        Ok(Self::Chosen(Box::new(CellSubset::part(self, rows, layer)?)))
+    }
+
     /// Whether a file or folder looks like cells of one of the formats, by its first bytes or the
     /// names in it; [`open`](Self::open) says whether it is.
     pub fn recognises(path: impl AsRef<Path>) -> bool {

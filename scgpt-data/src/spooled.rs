@@ -52,6 +52,7 @@ impl SpooledCells {
             }],
             elements: Vec::new(),
             chosen: None,
+            values: None,
         };
         Self { obs, var, rows, summary }
     }

@@ -7,6 +7,7 @@ use crate::{
     csr::Csr,
     error::{Error, Result},
     frame::Frame,
+    logged::input_values,
     summary::{CellChoice, Layer, Summary},
 };
 
@@ -83,6 +84,22 @@ impl<S: CellSource> CellSubset<S> {
         subset
     }
 
+    /// The consecutive cells `rows` of `source`, of which the matrix `layer` is what it is in all of them. Of the
+    /// others the first few are read for that, and no more.
+    ///
+    /// # Errors
+    /// If these cannot be read.
+    ///
+    /// # Panics
+    /// If there are no such rows.
+    pub fn part(mut source: S, rows: Range<usize>, layer: &Layer) -> Result<Self> {
+        let is_there = source.summary().matrices.iter().any(|matrix| matrix.layer == *layer);
+        let values = is_there.then(|| input_values(&mut source, layer)).transpose()?;
+        let mut part = Self::new(source, rows.collect());
+        part.summary.values = values.map(|values| (layer.clone(), values));
+        Ok(part)
+    }
+
     /// The source that has all cells.
     pub fn whole(&self) -> &S {
         &self.source
@@ -156,8 +173,9 @@ impl<S: CellSource> CellSource for CellSubset<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::Column;
-    use crate::summary::MatrixSummary;
+    use crate::{
+        frame::Column, logged::unscaled, memory_cells::MemoryCells, summary::MatrixSummary,
+    };
 
     /// Cell `i` expresses gene `i % 7` by `i + 1`.
     struct Cells {
@@ -180,6 +198,7 @@ mod tests {
                 matrices: vec![matrix],
                 elements: vec!["obsm/X_a".into()],
                 chosen: None,
+                values: None,
             };
             Self { summary }
         }
@@ -242,5 +261,23 @@ mod tests {
         let kinds: Vec<_> = obs.columns[0].1.labels().into_iter().flatten().collect();
         assert_eq!(kinds, ["odd", "odd", "odd", "even", "even", "odd"]);
         assert_eq!(subset.read(&Layer::X, 2..2).unwrap().n_cells(), 0);
+    }
+
+    #[test]
+    fn the_values_of_a_part_are_what_those_of_all_cells_are() {
+        let rows = [0.5, 3.5, 700.0, 41.0].map(|value| (vec![0], vec![value]));
+        let (obs, var) = (Frame::of_names(["a", "b", "c", "d"]), Frame::of_names(["CD4"]));
+        let cells = || {
+            let matrix = Csr::of_rows(1, rows.clone()).unwrap();
+            MemoryCells::of(matrix, obs.clone(), var.clone()).unwrap()
+        };
+        let whole = unscaled(&mut cells(), &Layer::X).unwrap();
+        let mut part = CellSubset::part(cells(), 2..4, &Layer::X).unwrap();
+        assert_eq!(unscaled(&mut part, &Layer::X).unwrap(), whole);
+        let mut alone = CellSubset::new(cells(), vec![2, 3]);
+        assert_ne!(unscaled(&mut alone, &Layer::X).unwrap(), whole, "alone they look like counts");
+        assert_eq!(part.obs().unwrap().index, ["c", "d"]);
+        let other = Layer::Named("counts".into());
+        assert!(CellSubset::part(cells(), 0..4, &other).unwrap().summary().values.is_none());
     }
 }

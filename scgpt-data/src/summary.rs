@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     names::similar_names,
     setting::{Advice, Setting},
+    state::InputValues,
 };
 
 /// A matrix of expression values inside a file.
@@ -48,6 +49,9 @@ pub struct Summary {
     pub elements: Vec<String>,
     /// Which of the cells of the file these are, if they were chosen by a condition.
     pub chosen: Option<CellChoice>,
+    /// What the values of a matrix are, where that was found by more cells than these: of a part of a file it is
+    /// what the file's are, so that no part is taken for something else.
+    pub values: Option<(Layer, InputValues)>,
 }
 
 /// Cells that were chosen by a condition.

@@ -8,6 +8,8 @@ mod writer;
 
 use std::{borrow::Cow, io::Read as _, path::Path};
 
+#[cfg(feature = "parquet")]
+pub(crate) use self::columnar::{column_type, read_column, write_column};
 pub(crate) use self::{values::Values, writer::TableWriter};
 use crate::{
     error::{Error, Result},

@@ -146,6 +146,7 @@ impl TenX {
             }],
             elements: left_out(&parts.table),
             chosen: None,
+            values: None,
         };
         Self {
             summary,

@@ -107,7 +107,7 @@ impl Additions {
     ///
     /// # Errors
     /// [`Error::Option`] that names the first that has another number of rows.
-    fn check(&self, n_cells: usize, n_genes: usize) -> Result<()> {
+    pub(crate) fn check(&self, n_cells: usize, n_genes: usize) -> Result<()> {
         let obsm = self.obsm.iter().map(|(name, rows)| ("obsm", name, rows.n_rows()));
         let obs = self.obs.iter().map(|(name, column)| ("obs", name, column.len()));
         let varm = self.varm.iter().map(|(name, rows)| ("varm", name, rows.n_rows()));

@@ -33,6 +33,7 @@ impl Planted {
                 matrices: Vec::new(),
                 elements: Vec::new(),
                 chosen: None,
+                values: None,
             },
             broken: CELLS,
         }

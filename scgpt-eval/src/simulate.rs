@@ -270,6 +270,7 @@ fn summary(cells: usize, genes: usize, sparsity: u64) -> Summary {
         }],
         elements: Vec::new(),
         chosen: None,
+        values: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use burn::{prelude::*, tensor::TensorData};
-use scgpt_data::make_durable;
+use scgpt_data::{each_difference, make_durable};
 use scgpt_model::{Lora, Scgpt, ScgptConfig, Strictness, Weights, host_values, save_tensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -284,19 +284,8 @@ fn hash(path: &Path) -> Result<String> {
 /// A sentence for every field that differs between the settings that were and those that are.
 pub fn differences(was: &Value, is: &Value) -> Vec<String> {
     let mut differences = Vec::new();
-    compare("", was, is, &mut differences);
-    differences
-}
-
-fn compare(field: &str, was: &Value, is: &Value, differences: &mut Vec<String>) {
-    if let (Value::Object(was), Value::Object(is)) = (was, is) {
-        let names: std::collections::BTreeSet<&String> = was.keys().chain(is.keys()).collect();
-        for name in names {
-            let at = if field.is_empty() { name.clone() } else { format!("{field}.{name}") };
-            let [was, is] = [was, is].map(|map| map.get(name).unwrap_or(&Value::Null));
-            compare(&at, was, is, differences);
-        }
-    } else if was != is {
+    each_difference(was, is, &mut |field, was, is| {
         differences.push(format!("`{field}` was {was}, is {is}"));
-    }
+    });
+    differences
 }

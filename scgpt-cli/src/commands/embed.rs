@@ -1,8 +1,9 @@
 //! `scgpt embed`.
 
 mod genes;
+mod part;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
@@ -12,9 +13,10 @@ use scgpt_tasks::embed::{EmbedOptions, EmbedReport, Embedder, VariableOptions};
 use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) use self::part::REPORT;
 use crate::{
     cell_page::{CellPageArgs, MadePage},
-    cells_output::{OR_TABLE, OutputArgs},
+    cells_output::{OR_TABLE, OutputArgs, PartArgs},
     effective::write_effective,
     gene_remarks,
     neighbourhood::NeighbourhoodArgs,
@@ -23,6 +25,9 @@ use crate::{
     stream::{StreamArgs, TokenArgs},
     warnings::Warnings,
 };
+
+/// Name of the record in `uns`.
+const RECORD: &str = "scgpt";
 
 /// Embed cells: obsm/X_scGPT in a copy of the file
 ///
@@ -35,6 +40,8 @@ use crate::{
 #[command(after_help = "Examples:\n  \
     scgpt embed pbmc.h5ad --model scGPT_human -o embedded.h5ad\n  \
     scgpt embed s3://bucket/cells.zarr --model scGPT_human -o embedded.h5ad\n  \
+    scgpt embed cells.h5ad --model scGPT_human --part 3/16 -o parts/
+  \
     scgpt embed filtered_feature_bc_matrix/ --model scGPT_human -o embedded.zarr --hvg 3000\n  \
     scgpt embed --genes --model scGPT_human -o genes.parquet")]
 #[command(mut_arg("output", |output| output.help(OR_TABLE)))]
@@ -53,6 +60,9 @@ pub(crate) struct EmbedArgs {
     #[command(flatten)]
     #[serde(skip)]
     output: OutputArgs,
+    #[command(flatten)]
+    #[serde(skip)]
+    part: PartArgs,
     /// What happens to values on a bin edge
     #[arg(long, value_enum, default_value_t, env = "SCGPT_TIE_MODE")]
     tie_mode: TieMode,
@@ -90,8 +100,13 @@ pub(crate) struct EmbedArgs {
 
 pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let Some(input) = args.input.as_deref().filter(|_| !args.genes) else {
+        args.part.none("--genes is of all cells")?;
         return genes::run(args, printer);
     };
+    let (of_cells, of_all) = ((input, &[args.model.as_path()][..]), part::of_all(args));
+    if let Some(output) = args.part.output("embed", of_cells, &args.output, of_all)? {
+        return part::run(args, input, &output, printer);
+    }
     let inputs = [input, &args.model];
     let page_path = args.page.path(&args.output);
     args.output.check_or_table(inputs, page_path.as_deref())?;
@@ -109,7 +124,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     remark_on_model(&embedder, &mut warnings, printer);
 
     let bar = Bar::new(printer);
-    let embedding = embedder.embed(&mut source, &args.options(), &bar)?;
+    let embedding = embedder.embed(&mut source, &args.options(&args.output.path), &bar)?;
     bar.finish();
     let report = &embedding.report;
     remark_on_input(report, &mut warnings, printer);
@@ -127,7 +142,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let mut record = record(args, report)?;
     let mut additions = Additions {
         obsm: vec![(args.key.clone(), embedding.rows)],
-        uns: vec![("scgpt".into(), record.clone())],
+        uns: vec![(RECORD.into(), record.clone())],
         ..Additions::default()
     };
     let neighbours = found.add_to(&mut additions, &args.key, &source)?;
@@ -148,8 +163,9 @@ impl EmbedArgs {
         if self.partial { Strictness::Partial } else { Strictness::Strict }
     }
 
-    fn options(&self) -> EmbedOptions {
-        let mut options = self.stream.embed_options(&self.tokens, &self.output.path);
+    /// The options by which cells are embedded whose rows go to `output`.
+    fn options(&self, output: &Path) -> EmbedOptions {
+        let mut options = self.stream.embed_options(&self.tokens, output);
         options.tie_mode = self.tie_mode;
         options.sampling = self.sampling;
         options.variable = self.hvg.map(|n_top| {

@@ -170,11 +170,12 @@ pub(crate) const RUNS: [(&str, Tells); 32] = [
 ];
 
 /// Commands that read no cells of anybody.
-pub(crate) const READ_NONE: [(&str, &str); 11] = [
+pub(crate) const READ_NONE: [(&str, &str); 12] = [
     ("completions", "prints a script"),
     ("corpus show", "reads shards"),
     ("demo", "simulates its cells, and runs commands of the other list"),
     ("evaluate grn", "reads edge lists"),
+    ("join", "reads names of cells, and tells what was told of each part"),
     ("man", "prints a page"),
     ("models list", "reads no cells"),
     ("models pull", "reads no cells"),

@@ -55,6 +55,7 @@ impl ObsmCells {
                 dtype: "float32".into(),
             }],
             elements: Vec::new(),
+            values: None,
             ..source.summary().clone()
         };
         Ok(Self { source, name: name.into(), features, summary })

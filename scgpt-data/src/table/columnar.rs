@@ -5,7 +5,7 @@
 //! size that pages claim to have once they are unpacked is held against the bytes of the file
 //! before any is decoded, see [`pages`].
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{fs::File, ops::Range, path::Path, sync::Arc};
 
 use parquet::{
     basic::{Compression, LogicalType, Repetition, Type as Physical},
@@ -14,7 +14,7 @@ use parquet::{
     file::{
         properties::WriterProperties,
         reader::{FileReader, SerializedFileReader},
-        writer::{SerializedColumnWriter, SerializedFileWriter},
+        writer::{SerializedColumnWriter, SerializedFileWriter, SerializedRowGroupWriter},
     },
     schema::types::Type,
 };
@@ -45,7 +45,7 @@ pub(super) fn read(path: &Path, file: File) -> Result<Table> {
             !matches!(column.physical_type(), Physical::INT96 | Physical::FIXED_LEN_BYTE_ARRAY);
         if is_flat && is_plain {
             let name = column.path().string();
-            let values = guarded(|| column_of(&reader, index, column.max_def_level()))
+            let values = guarded(|| read_column(&reader, 0..reader.num_row_groups(), index))
                 .map_err(|error| Error::read(path, &name, error))?;
             columns.push((name, values));
         }
@@ -56,20 +56,23 @@ pub(super) fn read(path: &Path, file: File) -> Result<Table> {
     Ok(Table { columns })
 }
 
-/// Column number `index` of all row groups, one after the other.
-fn column_of(
+/// Column number `index` of some row groups, one after the other.
+///
+/// # Errors
+/// If it is of a type that is left out, or damaged.
+pub(crate) fn read_column(
     reader: &SerializedFileReader<File>,
+    groups: Range<usize>,
     index: usize,
-    max_definition: i16,
 ) -> Result<Column, error::Source> {
+    let column = reader.metadata().file_metadata().schema_descr().column(index);
     let mut parts = Parts::default();
-    for group in 0..reader.num_row_groups() {
+    for group in groups {
         let group = reader.get_row_group(group)?;
         let n = usize::try_from(group.metadata().num_rows())?;
-        parts.add(group.get_column_reader(index)?, n, max_definition)?;
+        parts.add(group.get_column_reader(index)?, n, column.max_def_level())?;
     }
-    let physical = reader.metadata().file_metadata().schema_descr().column(index).physical_type();
-    Ok(match physical {
+    Ok(match column.physical_type() {
         Physical::BOOLEAN => Column::Boolean(parts.truths),
         Physical::INT32 | Physical::INT64 => Column::Integer(parts.whole),
         Physical::FLOAT | Physical::DOUBLE => Column::Float(parts.real),
@@ -162,21 +165,7 @@ impl Writer {
         block: &[Values<'_>],
         file: File,
     ) -> Result<Self, error::Source> {
-        let fields = names.iter().zip(block).map(|(name, values)| {
-            let (physical, logical) = match values {
-                Values::Single(_) => (Physical::FLOAT, None),
-                Values::Column(column) => match column.as_ref() {
-                    Column::Float(_) => (Physical::DOUBLE, None),
-                    Column::Integer(_) => (Physical::INT64, None),
-                    Column::Boolean(_) => (Physical::BOOLEAN, None),
-                    _ => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-                },
-            };
-            let field = Type::primitive_type_builder(name, physical)
-                .with_repetition(Repetition::OPTIONAL)
-                .with_logical_type(logical);
-            field.build().map(Arc::new)
-        });
+        let fields = names.iter().zip(block).map(|(name, values)| column_type(name, values));
         let fields = fields.collect::<Result<Vec<_>, _>>()?;
         let schema = Arc::new(Type::group_type_builder("table").with_fields(fields).build()?);
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
@@ -187,25 +176,7 @@ impl Writer {
     pub(super) fn push(&mut self, block: &[Values<'_>]) -> Result<(), error::Source> {
         let mut group = self.0.next_row_group()?;
         for values in block {
-            let mut to = group.next_column()?.ok_or("a column more than the schema has")?;
-            match values {
-                Values::Single(values) => {
-                    let there = vec![1; values.len()];
-                    to.typed::<FloatType>().write_batch(values, Some(&there), None)?;
-                }
-                Values::Column(column) => match column.as_ref() {
-                    Column::Float(values) => put::<DoubleType>(&mut to, values)?,
-                    Column::Integer(values) => put::<Int64Type>(&mut to, values)?,
-                    Column::Boolean(values) => put::<BoolType>(&mut to, values)?,
-                    text => {
-                        let bytes = |label: String| ByteArray::from(label.into_bytes());
-                        let labels = text.labels().into_iter();
-                        let values: Vec<_> = labels.map(|label| label.map(bytes)).collect();
-                        put::<ByteArrayType>(&mut to, &values)?;
-                    }
-                },
-            }
-            to.close()?;
+            write_column(&mut group, values)?;
         }
         group.close()?;
         Ok(())
@@ -215,6 +186,50 @@ impl Writer {
         self.0.close()?;
         Ok(())
     }
+}
+
+/// A column that may lack values, of the kind of these.
+pub(crate) fn column_type(name: &str, values: &Values<'_>) -> Result<Arc<Type>, error::Source> {
+    let (physical, logical) = match values {
+        Values::Single(_) => (Physical::FLOAT, None),
+        Values::Column(column) => match column.as_ref() {
+            Column::Float(_) => (Physical::DOUBLE, None),
+            Column::Integer(_) => (Physical::INT64, None),
+            Column::Boolean(_) => (Physical::BOOLEAN, None),
+            _ => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+        },
+    };
+    let field = Type::primitive_type_builder(name, physical)
+        .with_repetition(Repetition::OPTIONAL)
+        .with_logical_type(logical);
+    Ok(Arc::new(field.build()?))
+}
+
+/// Writes the next column of a row group.
+pub(crate) fn write_column(
+    group: &mut SerializedRowGroupWriter<'_, File>,
+    values: &Values<'_>,
+) -> Result<(), error::Source> {
+    let mut to = group.next_column()?.ok_or("a column more than the schema has")?;
+    match values {
+        Values::Single(values) => {
+            let there = vec![1; values.len()];
+            to.typed::<FloatType>().write_batch(values, Some(&there), None)?;
+        }
+        Values::Column(column) => match column.as_ref() {
+            Column::Float(values) => put::<DoubleType>(&mut to, values)?,
+            Column::Integer(values) => put::<Int64Type>(&mut to, values)?,
+            Column::Boolean(values) => put::<BoolType>(&mut to, values)?,
+            text => {
+                let bytes = |label: String| ByteArray::from(label.into_bytes());
+                let labels = text.labels().into_iter();
+                let values: Vec<_> = labels.map(|label| label.map(bytes)).collect();
+                put::<ByteArrayType>(&mut to, &values)?;
+            }
+        },
+    }
+    to.close()?;
+    Ok(())
 }
 
 /// Writes the values of a column: those that are there, and a level a row that says where.

@@ -33,16 +33,12 @@ pub fn make_cells_table(
 ) -> Result<Place> {
     check_apart(output, [input])?;
     additions.check(obs.len(), additions.varm.first().map_or(0, |(_, rows)| rows.n_rows()))?;
-    let index = match obs.index_name.as_str() {
-        "" | "_index" | "index" => "cell",
-        name => name,
-    };
     let columns = additions.obs.iter().map(|(name, _)| name.clone());
     let spools = additions.obsm.iter().flat_map(|(name, rows)| {
         (0..rows.n_columns()).map(move |column| format!("{name}_{column}"))
     });
     let names: Vec<String> =
-        std::iter::once(index.to_owned()).chain(columns).chain(spools).collect();
+        std::iter::once(obs.name_column().to_owned()).chain(columns).chain(spools).collect();
     let rows = (VALUES / names.len()).max(1);
     let begin = block(obs, additions, 0..obs.len().min(rows))?;
     let mut writer = TableWriter::create(output, existing, names, &begin)?;

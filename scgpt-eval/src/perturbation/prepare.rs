@@ -282,7 +282,8 @@ impl<'a> PreparedCells<'a> {
             places[column] = Some(place);
         }
         let names: Vec<String> = columns.iter().map(|&column| names[column].clone()).collect();
-        let mut summary = Summary { n_cells: cells.len(), ..source.summary().clone() };
+        let mut summary =
+            Summary { n_cells: cells.len(), values: None, ..source.summary().clone() };
         summary.matrices.retain(|matrix| matrix.layer == *layer);
         for matrix in &mut summary.matrices {
             matrix.layer = Layer::X;

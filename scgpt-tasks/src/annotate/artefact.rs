@@ -19,7 +19,7 @@ use super::{
     profiles::{PROFILES, Profiles},
 };
 use crate::{
-    artefact::{ArtefactKind, OpenArtefact, VOCABULARY, read_part},
+    artefact::{ArtefactKind, OpenArtefact, VOCABULARY, hash, read_part},
     embed::Embedder,
     error::Result,
     folder_kind::{ANNOTATION, FolderKind},
@@ -78,6 +78,8 @@ pub struct Artefact {
     pub(super) record: ArtefactRecord,
     pub(super) profiles: Profiles,
     pub(super) held_out: HeldOut,
+    /// SHA-256 of the record, which has those of all other files.
+    sha256: String,
 }
 
 impl Artefact {
@@ -112,13 +114,19 @@ impl Artefact {
         let profiles = read_part(&folder.join(PROFILES))?;
         let n_tokens = classifier.vocab().len();
         let held_out = HeldOut::read(&folder.join(HELD_OUT), n_classes, n_tokens)?;
-        Ok(Self { classifier, record, profiles, held_out })
+        let sha256 = hash(&folder.join(ANNOTATION))?;
+        Ok(Self { classifier, record, profiles, held_out, sha256 })
     }
 
     /// The same, but cells are computed in that precision where there is a faster way to do so.
     #[must_use]
     pub fn with_precision(self, precision: InferencePrecision) -> Self {
         Self { classifier: self.classifier.with_precision(precision), ..self }
+    }
+
+    /// SHA-256 by which the artefact is known, hexadecimal.
+    pub fn hash(&self) -> &str {
+        &self.sha256
     }
 
     /// The record: what the artefact knows beyond its model.

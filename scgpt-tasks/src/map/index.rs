@@ -24,6 +24,7 @@ use super::{
     mapped::MappedFile,
 };
 use crate::{
+    artefact::hash,
     error::{Error, Result},
     folder_kind::INDEX,
 };
@@ -224,6 +225,14 @@ impl ReferenceIndex {
     /// The manifest: cells, labels, sources, and what made the embeddings.
     pub fn manifest(&self) -> &IndexManifest {
         &self.manifest
+    }
+
+    /// SHA-256 of the manifest, by which the index is known as long as no cells are added.
+    ///
+    /// # Errors
+    /// If it cannot be read any more.
+    pub fn hash(&self) -> Result<String> {
+        hash(&self.folder.join(INDEX))
     }
 
     /// The folder it was opened from.

@@ -1,10 +1,12 @@
 //! `scgpt annotate predict`.
 
-use std::path::PathBuf;
+mod part;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Additions, Column, GeneNames};
+use scgpt_data::{Additions, Column, GeneNames, RowSpool};
 use scgpt_eval::added_colours;
 use scgpt_tasks::annotate::{
     Annotated, Artefact, ExplainOptions, Explanation, Method, PredictOptions, TypeGenes,
@@ -16,7 +18,7 @@ use serde_json::{Value, json};
 use super::voting::VotingArgs;
 use crate::{
     cell_page::{CellPageArgs, MadePage},
-    cells_output::{OR_TABLE, OutputArgs},
+    cells_output::{OR_TABLE, OutputArgs, PartArgs},
     effective::write_effective,
     gene_remarks,
     neighbourhood::NeighbourhoodArgs,
@@ -49,6 +51,9 @@ pub(crate) struct PredictArgs {
     #[command(flatten)]
     #[serde(skip)]
     output: OutputArgs,
+    #[command(flatten)]
+    #[serde(skip)]
+    part: PartArgs,
     /// How often the plausible types shall hold the true one
     #[arg(long, value_name = "SHARE", default_value_t = 0.9, env = "SCGPT_COVERAGE")]
     coverage: f64,
@@ -78,6 +83,10 @@ pub(crate) struct PredictArgs {
     page: CellPageArgs,
 }
 
+/// The words of the command, and the name of its record in `uns`.
+const COMMAND: &str = "annotate predict";
+const RECORD: &str = "scgpt_annotation";
+
 /// Columns of `obs` that are added, the first of which colours the map.
 const COLUMNS: [&str; 5] = [
     "scgpt_prediction",
@@ -88,6 +97,11 @@ const COLUMNS: [&str; 5] = [
 ];
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
+    let (of_cells, of_all) =
+        ((args.input.as_path(), &[args.model.as_path()][..]), part::of_all(args));
+    if let Some(output) = args.part.output(COMMAND, of_cells, &args.output, of_all)? {
+        return part::run(args, &output, printer);
+    }
     let inputs = [args.input.as_path(), &args.model];
     let page_path = args.page.path(&args.output);
     args.output.check_or_table(inputs, page_path.as_deref())?;
@@ -96,15 +110,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
     let artefact =
         Artefact::open(&args.model, &device)?.with_precision(args.stream.precision.precision);
-    let mut options = PredictOptions::default();
-    options.batch_size = args.stream.batch_size;
-    options.gene_names = args.stream.matrix.gene_names();
-    options.layer = args.stream.matrix.layer();
-    options.coverage = args.coverage;
-    options.known_share = args.known_share;
-    options.unknown_score = args.unknown_score;
-    options.probabilities = args.probabilities;
-    options.temporary = temporary(&args.output.path);
+    let options = args.options(&args.output.path);
     let added = [&COLUMNS[..], args.voting.columns(), args.neighbourhood.columns()].concat();
     args.page.colors.check(&source, (&options.layer, &options.gene_names), &added)?;
     let bar = Bar::new(printer);
@@ -122,18 +128,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     });
     let explained = explained.transpose()?;
     bar.finish();
-    args.stream.precision.remark_on(annotated.report.precision, &mut warnings);
-    gene_remarks::remark_on(&annotated.report, &mut warnings, printer);
-    if let Some(accuracy) = annotated.held_out_accuracy {
-        printer.remark(&format!(
-            "note: by the genes there are, the artefact tells {:.0} % of its held-out cells right; confidence and \
-             limits are those of such cells",
-            100.0 * accuracy
-        ));
-    }
-    let n_empty = annotated.report.tokens.n_empty;
-    warnings.without_genes(n_empty, "they get no type, and are unknown");
-    warnings.all(annotated.caution());
+    remark_on(args, &annotated, &mut warnings, printer);
     let mut rows = summary(args, &artefact, &annotated);
     let mut record = record(args, &artefact, &annotated);
     let mut obs = columns(&annotated);
@@ -157,16 +152,47 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     });
     let made = made.transpose()?;
     let mut uns = added_colours(&source, &obs)?;
-    uns.push(("scgpt_annotation".into(), record.clone()));
-    let mut obsm = vec![(space(&artefact).to_owned(), annotated.embeddings)];
-    obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
+    uns.push((RECORD.into(), record.clone()));
+    let obsm = embeddings(&artefact, annotated);
     let mut additions = Additions { obsm, obs, uns, ..Additions::default() };
     rows.extend(found.add_to(&mut additions, space(&artefact), &source)?);
     let copy = args.output.copy_of(&args.input, &options.layer);
     copy.write(&mut source, additions, &bar, printer)?;
-    write_effective(&args.output.path, "annotate predict", args)?;
+    write_effective(&args.output.path, COMMAND, args)?;
     rows.extend(made.map(MadePage::write).transpose()?);
     printer.written(&warnings.beside(&record), &rows)
+}
+
+impl PredictArgs {
+    /// The options by which cells are annotated, whose rows go to `output`.
+    fn options(&self, output: &Path) -> PredictOptions {
+        let mut options = PredictOptions::default();
+        options.batch_size = self.stream.batch_size;
+        options.gene_names = self.stream.matrix.gene_names();
+        options.layer = self.stream.matrix.layer();
+        options.coverage = self.coverage;
+        options.known_share = self.known_share;
+        options.unknown_score = self.unknown_score;
+        options.probabilities = self.probabilities;
+        options.temporary = temporary(output);
+        options
+    }
+}
+
+/// Tells what has to be known of the cells and of what is said of them.
+fn remark_on(args: &PredictArgs, annotated: &Annotated, warnings: &mut Warnings, printer: Printer) {
+    args.stream.precision.remark_on(annotated.report.precision, warnings);
+    gene_remarks::remark_on(&annotated.report, warnings, printer);
+    if let Some(accuracy) = annotated.held_out_accuracy {
+        printer.remark(&format!(
+            "note: by the genes there are, the artefact tells {:.0} % of its held-out cells right; confidence and \
+             limits are those of such cells",
+            100.0 * accuracy
+        ));
+    }
+    let n_empty = annotated.report.tokens.n_empty;
+    warnings.without_genes(n_empty, "they get no type, and are unknown");
+    warnings.all(annotated.caution());
 }
 
 /// The first genes of each type, a line a type.
@@ -184,6 +210,13 @@ fn space(artefact: &Artefact) -> &'static str {
         Method::Network => "X_scGPT",
         _ => "X_scgpt_pca",
     }
+}
+
+/// What was found, as matrices of `obsm`.
+fn embeddings(artefact: &Artefact, annotated: Annotated) -> Vec<(String, RowSpool)> {
+    let mut obsm = vec![(space(artefact).to_owned(), annotated.embeddings)];
+    obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
+    obsm
 }
 
 /// What was found, as columns of `obs`.

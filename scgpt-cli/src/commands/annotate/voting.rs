@@ -63,6 +63,11 @@ const CONFIDENCE: &str = "scgpt_majority_confidence";
 const FOUND: &str = "scgpt_over_clustering";
 
 impl VotingArgs {
+    /// Whether clusters are to vote.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.majority_voting.is_some()
+    }
+
     /// Checks the column of clusters, before cells are computed.
     pub(super) fn check(&self, source: &dyn CellSource) -> Result<()> {
         if let Some(column) = self.column() {
@@ -92,7 +97,7 @@ impl VotingArgs {
         source: &dyn CellSource,
         observer: &dyn Observer,
     ) -> Result<Option<Voted>> {
-        if self.majority_voting.is_none() {
+        if !self.is_wanted() {
             return Ok(None);
         }
         let clusters = match self.column() {

@@ -32,7 +32,7 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     }
     let bar = Bar::new(printer);
     let source = source.as_mut().map(|source| source as &mut dyn CellSource);
-    let embedding = embedder.gene_embedding(source, &args.options(), &bar)?;
+    let embedding = embedder.gene_embedding(source, &args.options(&args.output.path), &bar)?;
     bar.finish();
     warnings.without_genes(embedding.without_genes, "no vector is of them");
     embedding.table().write(&args.output.path, args.output.existing())?;

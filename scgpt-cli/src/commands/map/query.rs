@@ -1,11 +1,13 @@
 //! `scgpt map query`.
 
+mod part;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use burn::prelude::Device;
 use clap::Args;
-use scgpt_data::{Additions, Column, GeneNames, RowSpool, Source};
+use scgpt_data::{Additions, Column, GeneNames, Layer, RowSpool, Source};
 use scgpt_eval::added_colours;
 use scgpt_tasks::{
     Error,
@@ -17,7 +19,7 @@ use serde_json::{Value, json};
 use super::{EmbeddedCells, HashedModel, Reading, by_model, from_obsm};
 use crate::{
     cell_page::{CellPageArgs, MadePage},
-    cells_output::{OR_TABLE, OutputArgs},
+    cells_output::{OR_TABLE, OutputArgs, PartArgs},
     effective::write_effective,
     neighbourhood::NeighbourhoodArgs,
     output::{Printer, temporary},
@@ -25,6 +27,10 @@ use crate::{
     stream::StreamArgs,
     warnings::Warnings,
 };
+
+/// The words of the command, and the name of its record in `uns`.
+const COMMAND: &str = "map query";
+const RECORD: &str = "scgpt_map";
 
 /// Columns of `obs` that are added: one of this prefix for each column of labels, and these.
 const PREFIX: &str = "scgpt_map_";
@@ -54,6 +60,9 @@ pub(crate) struct QueryArgs {
     #[command(flatten)]
     #[serde(skip)]
     output: OutputArgs,
+    #[command(flatten)]
+    #[serde(skip)]
+    part: PartArgs,
     /// Neighbours that vote
     #[arg(short, value_name = "N", default_value_t = 10, env = "SCGPT_K")]
     k: usize,
@@ -78,6 +87,12 @@ pub(crate) struct QueryArgs {
 }
 
 pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
+    let others: Vec<&Path> =
+        std::iter::once(&args.index).chain(&args.model).map(PathBuf::as_path).collect();
+    let of_cells = (args.input.as_path(), &others[..]);
+    if let Some(output) = args.part.output(COMMAND, of_cells, &args.output, part::of_all(args))? {
+        return part::run(args, &output, printer);
+    }
     let inputs = [&args.input, &args.index].into_iter().chain(&args.model).map(PathBuf::as_path);
     let page_path = args.page.path(&args.output);
     args.output.check_or_table(inputs, page_path.as_deref())?;
@@ -88,18 +103,7 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
     let temporary = temporary(&args.output.path);
     let layer = args.stream.matrix.layer();
-    let reading = Reading {
-        layer: &layer,
-        gene_names: args.stream.matrix.gene_names(),
-        batch_size: args.stream.batch_size,
-        precision: args.stream.precision.precision,
-        temporary: temporary.as_deref(),
-        reference: None,
-    };
-    let mut options = MapOptions::default();
-    options.k = args.k;
-    options.voting = args.voting;
-    options.known_share = args.known_share;
+    let reading = args.reading(&layer, temporary.as_deref());
     let gene_names = args.stream.matrix.gene_names();
     let added = index.manifest().labels.iter().map(|labels| format!("{PREFIX}{}", labels.column));
     let added: Vec<String> = added.chain([UNKNOWN, DISTANCE].map(str::to_owned)).collect();
@@ -109,12 +113,10 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let bar = Bar::new(printer);
     let model = args.model.as_deref();
     let embedded = as_index(index.manifest(), model, &mut source, &reading, &device, &bar)?;
-    let mut mapped = index.map(&embedded.rows, &options, &bar)?;
+    let mut mapped = index.map(&embedded.rows, &args.options(), &bar)?;
     bar.finish();
     mapped.leave_out(&embedded.empty);
-    let precision = (args.stream.precision, &index.manifest().made_by);
-    embedded.remark(printer, &mut warnings, precision, "they get no label, and are unknown");
-    warnings.all(mapped.caution());
+    remark_on(args, (&index, &embedded, &mapped), &mut warnings, printer);
     let obs = columns(&mapped);
     let neighbours = args.neighbourhood.find(&embedded.rows, 0, &bar)?;
     let made = page_path.map(|path| {
@@ -130,14 +132,49 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let record = record(args, &index, &mapped, &embedded);
     let mut summary = summary(args, &mapped, &embedded);
     let mut uns = added_colours(&source, &obs)?;
-    uns.push(("scgpt_map".into(), record.clone()));
+    uns.push((RECORD.into(), record.clone()));
     let obsm = embeddings(args, &mapped, embedded.rows)?;
     let mut additions = Additions { obsm, obs, uns, ..Additions::default() };
     summary.extend(neighbours.add_to(&mut additions, "X_scGPT", &source)?);
     args.output.copy_of(&args.input, &layer).write(&mut source, additions, &bar, printer)?;
-    write_effective(&args.output.path, "map query", args)?;
+    write_effective(&args.output.path, COMMAND, args)?;
     summary.extend(made.map(MadePage::write).transpose()?);
     printer.written(&warnings.beside(&record), &summary)
+}
+
+impl QueryArgs {
+    /// How cells are read.
+    fn reading<'a>(&self, layer: &'a Layer, temporary: Option<&'a Path>) -> Reading<'a> {
+        Reading {
+            layer,
+            gene_names: self.stream.matrix.gene_names(),
+            batch_size: self.stream.batch_size,
+            precision: self.stream.precision.precision,
+            temporary,
+            reference: None,
+        }
+    }
+
+    /// How labels are found.
+    fn options(&self) -> MapOptions {
+        let mut options = MapOptions::default();
+        options.k = self.k;
+        options.voting = self.voting;
+        options.known_share = self.known_share;
+        options
+    }
+}
+
+/// Tells what has to be known of the cells and of what is said of them.
+fn remark_on(
+    args: &QueryArgs,
+    (index, embedded, mapped): (&ReferenceIndex, &EmbeddedCells, &MappedCells),
+    warnings: &mut Warnings,
+    printer: Printer,
+) {
+    let precision = (args.stream.precision, &index.manifest().made_by);
+    embedded.remark(printer, warnings, precision, "they get no label, and are unknown");
+    warnings.all(mapped.caution());
 }
 
 /// Embeds cells as those of an index were.

@@ -29,7 +29,17 @@ pub(super) struct Children {
     /// What all of them are asked for, without the name of a run.
     args: Vec<OsString>,
     jobs: usize,
-    running: Vec<(usize, PathBuf, Child)>,
+    running: Vec<Running>,
+}
+
+/// A program that runs.
+struct Running {
+    /// The place of the run in the list of runs.
+    run: usize,
+    log: PathBuf,
+    /// Length of the log when the program began: what is before is of others.
+    before: u64,
+    child: Child,
 }
 
 /// How a run ended.
@@ -60,6 +70,7 @@ impl Children {
         fs::create_dir_all(folder).with_context(failed)?;
         let path = folder.join(LOG);
         let log = File::options().append(true).create(true).open(&path).with_context(failed)?;
+        let before = log.metadata().with_context(failed)?.len();
         let program = std::env::current_exe().context("cannot find this program")?;
         let child = Command::new(program)
             .args(&self.args)
@@ -69,7 +80,7 @@ impl Children {
             .stderr(log)
             .spawn()
             .context("cannot start a run")?;
-        self.running.push((run, path, child));
+        self.running.push(Running { run, log: path, before, child });
         Ok(())
     }
 
@@ -77,15 +88,16 @@ impl Children {
     pub(super) fn next(&mut self) -> Result<Ended> {
         loop {
             if interrupt::is_interrupted() {
-                for (.., child) in &mut self.running {
-                    drop(child.stdin.take());
+                for running in &mut self.running {
+                    drop(running.child.stdin.take());
                 }
             }
             for place in 0..self.running.len() {
-                let status = self.running[place].2.try_wait().context("cannot wait for a run")?;
+                let child = &mut self.running[place].child;
+                let status = child.try_wait().context("cannot wait for a run")?;
                 if let Some(status) = status {
-                    let (run, log, _) = self.running.remove(place);
-                    let problem = (!status.success()).then(|| reason(&log));
+                    let Running { run, log, before, .. } = self.running.remove(place);
+                    let problem = (!status.success()).then(|| reason(&log, before));
                     return Ok(Ended { run, problem });
                 }
             }
@@ -94,12 +106,12 @@ impl Children {
     }
 }
 
-/// The last error in a log.
-fn reason(log: &Path) -> String {
+/// The last error in a log behind its first bytes.
+fn reason(log: &Path, before: u64) -> String {
     let mut end = Vec::new();
     let read = File::open(log).and_then(|mut file| {
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
+        file.seek(SeekFrom::Start(before.max(length.saturating_sub(END))))?;
         file.read_to_end(&mut end)
     });
     let text = String::from_utf8_lossy(&end);
@@ -107,5 +119,21 @@ fn reason(log: &Path) -> String {
     match (read, error) {
         (Ok(_), Some(error)) => error.to_owned(),
         _ => "it ended without a word".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_what_this_program_said_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join(LOG);
+        let before = "error: interrupted\n";
+        let after = "error: first\nnote: x\nerror: last\nhint: y\n";
+        fs::write(&log, format!("{before}{after}")).unwrap();
+        assert_eq!(reason(&log, before.len() as u64), "last");
+        assert_eq!(reason(&log, (before.len() + after.len()) as u64), "it ended without a word");
     }
 }

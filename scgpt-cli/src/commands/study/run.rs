@@ -4,13 +4,14 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    str::FromStr,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, anyhow, bail};
 use burn::prelude::Device;
 use clap::Args;
-use scgpt_data::{Claim, Error, Existing, check_apart, similar_names};
+use scgpt_data::{Claim, Error, Existing, PartNumber, check_apart, similar_names};
 use scgpt_eval::study::RunResult;
 use scgpt_tasks::study::{
     PreparedStudy, RunState, Study, StudyRun, claim_study, read_study, write_shared,
@@ -25,6 +26,10 @@ use crate::{
     progress::{Bar, TrainBar},
     warnings::Warnings,
 };
+
+/// How long a run waits for a process that has its folder, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_millis(50);
 
 /// Name of the file that said what to do, in the folder of a study.
 const FILE: &str = "study.toml";
@@ -51,7 +56,7 @@ pub(crate) struct RunArgs {
     jobs: u16,
     /// The part of the runs that is done here, such as 2/3
     #[arg(long, value_name = "I/N", default_value = "1/1")]
-    part: Part,
+    part: PartNumber,
     /// The one run, by its name, that is done here, in this program
     #[arg(long, value_name = "NAME", conflicts_with_all = ["part", "jobs"])]
     only: Option<String>,
@@ -63,25 +68,6 @@ pub(crate) struct RunArgs {
     force: bool,
     #[command(flatten)]
     compute: ComputeArgs,
-}
-
-/// One of several parts, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Part {
-    part: usize,
-    parts: usize,
-}
-
-impl FromStr for Part {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let part = text.split_once('/').and_then(|(part, parts)| {
-            Some(Self { part: part.trim().parse().ok()?, parts: parts.trim().parse().ok()? })
-        });
-        part.filter(|it| (1..=it.parts).contains(&it.part))
-            .ok_or_else(|| format!("`{text}`: expected a part of parts, such as 2/3"))
-    }
 }
 
 pub(super) fn run(args: &RunArgs, printer: Printer) -> Result<()> {
@@ -153,6 +139,39 @@ fn named<'a>(study: &'a Study, name: &str) -> Result<&'a StudyRun> {
     found.ok_or_else(|| anyhow!("the study has no run `{name}`{}", hint()))
 }
 
+/// Whether another process has the folder of a run.
+fn is_elsewhere(folder: &Path) -> bool {
+    matches!(Claim::of_folder(folder), Err(Error::Busy { .. }))
+}
+
+/// Waits for the process that has the folder of a run to end, if there is one. That of a study that was killed stops
+/// with its step, and its run goes on here.
+///
+/// # Errors
+/// If it has it for longer, or this program is asked to stop.
+fn wait_for(folder: &Path, printer: Printer) -> Result<()> {
+    let begun = Instant::now();
+    let mut is_said = false;
+    loop {
+        match Claim::of_folder(folder) {
+            Err(Error::Busy { process, .. }) if begun.elapsed() < PATIENCE => {
+                if interrupt::is_interrupted() {
+                    return Err(Error::Cancelled.into());
+                }
+                if !is_said {
+                    is_said = true;
+                    printer.remark(&format!(
+                        "note: process {process} has this run; it is waited for, {} s at most",
+                        PATIENCE.as_secs()
+                    ));
+                }
+                sleep(TICK);
+            }
+            claimed => return Ok(drop(claimed?)),
+        }
+    }
+}
+
 /// Does a run in this program.
 fn alone(
     args: &RunArgs,
@@ -163,6 +182,7 @@ fn alone(
 ) -> Result<RunResult> {
     let (watch, bar) = (TrainBar::new(printer), Bar::new(printer));
     let existing = Existing::replaced_if(args.force);
+    wait_for(&prepared.run_folder(run), printer)?;
     let result = prepared.run(run, existing, device, &watch, &bar)?;
     watch.finish();
     bar.finish();
@@ -188,7 +208,7 @@ fn several(
     prepared: &PreparedStudy<'_>,
     printer: Printer,
 ) -> Result<Outcome> {
-    let Part { part, parts } = args.part;
+    let (part, parts) = (args.part.number(), args.part.of());
     let names: Vec<&str> = study.outline.part(part, parts).map(|run| run.name.as_str()).collect();
     let runs: Vec<&StudyRun> =
         study.runs.iter().filter(|run| names.contains(&run.plan.name.as_str())).collect();
@@ -242,6 +262,11 @@ fn several(
                 printer.remark(&format!("{ended} of {of}: {name}: {}", said(&result)));
                 found.done.push(result);
             }
+            // Another process has it still, or had it first.
+            (Some(_), None) if is_elsewhere(&prepared.run_folder(runs[end.run])) => {
+                printer.remark(&format!("{ended} of {of}: {name}: another process has it"));
+                found.elsewhere += 1;
+            }
             (problem, _) => {
                 let problem = problem.unwrap_or_else(|| "it left no result".into());
                 printer.remark(&format!("{ended} of {of}: {name}: failed: {problem}"));
@@ -281,17 +306,4 @@ fn rows(result: &RunResult) -> Vec<(&'static str, String)> {
         ("steps", result.steps.to_string()),
         ("measures", said(result)),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_are_counted_from_one() {
-        assert_eq!("2/3".parse(), Ok(Part { part: 2, parts: 3 }));
-        for text in ["0/3", "4/3", "2", "a/b", "1/0", ""] {
-            assert!(text.parse::<Part>().is_err(), "{text}");
-        }
-    }
 }
