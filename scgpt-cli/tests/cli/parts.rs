@@ -96,7 +96,7 @@ fn embedded_parts_are_the_whole() {
     let parts = "parts-of-some-h5ad-joined-h5ad/cells";
     let embed = ["embed", "cells.h5ad", "-m", &model, "--max-length", "5", "--seed", "3"];
     for table in ["csv", "parquet"] {
-        let [whole, joined] = ["whole", "joined"].map(|name| format!("{name}.{table}"));
+        let [whole, joined] = ["whole", "joined"].map(|name| format!("{name}-{table}.{table}"));
         place.done(&[&embed[..], &some, &["-o", &whole]].concat());
         place.done(&["join", parts, "-o", &joined]);
         let [whole, joined] = [whole, joined].map(|name| Table::read(&place.path(&name)).unwrap());
