@@ -260,7 +260,7 @@ impl PartOutput<'_> {
         rows.insert(0, ("part", which));
         let there = if was_there { " (it was there, of the same run)" } else { "" };
         rows.push(("output", format!("{}{there}", self.path.display())));
-        printer.result(&warnings.beside(&record), &rows)
+        printer.written(&warnings.beside(&record), &rows)
     }
 }
 

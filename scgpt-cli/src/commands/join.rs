@@ -68,29 +68,26 @@ pub(crate) fn run(args: &JoinArgs, printer: Printer) -> Result<()> {
     let found =
         found(&additions.obsm.iter().map(|(name, _)| name).collect::<Vec<_>>(), &additions.obs);
     let first = parts.first();
-    match &args.into {
-        Some(into) => {
-            let run = parts.run();
-            let condition = run.cells.condition.as_deref();
-            let choice = ChoiceArgs::remembered(condition, first.obs_from.as_deref())?;
-            let mut source = choice.open(into, &mut warnings)?;
-            check_same(&run.cells, &DividedCells::names_of(&source.obs()?), into, &source)?;
-            additions.uns = added_colours(&source, &additions.obs)?;
-            additions.uns.push((name, record.clone()));
-            let layer = first.settings["layer"].as_str().map_or(Layer::X, Layer::from);
-            let copy = args.output.copy_of(into, &layer);
-            copy.write(&mut source, additions, &bar, printer)?;
-        }
-        None => {
-            let existing = args.output.existing();
-            make_cells_table(&obs, &additions, &paths[0], output, existing)?.publish()?;
-        }
+    if let Some(into) = &args.into {
+        let run = parts.run();
+        let condition = run.cells.condition.as_deref();
+        let choice = ChoiceArgs::remembered(condition, first.obs_from.as_deref())?;
+        let mut source = choice.open(into, &mut warnings)?;
+        check_same(&run.cells, &DividedCells::names_of(&source.obs()?), into, &source)?;
+        additions.uns = added_colours(&source, &additions.obs)?;
+        additions.uns.push((name, record.clone()));
+        let layer = first.settings["layer"].as_str().map_or(Layer::X, Layer::from);
+        let copy = args.output.copy_of(into, &layer);
+        copy.write(&mut source, additions, &bar, printer)?;
+    } else {
+        let existing = args.output.existing();
+        make_cells_table(&obs, &additions, &paths[0], output, existing)?.publish()?;
     }
     write_effective(output, &parts.run().command, &first.settings)?;
     record["parts"] = json!({
         "command": parts.run().command, "parts": first.part.of(), "cells": obs.len(), "files": paths,
     });
-    printer.result(&warnings.beside(&record), &rows(&parts, obs.len(), found, output, &record))
+    printer.written(&warnings.beside(&record), &rows(&parts, obs.len(), found, output, &record))
 }
 
 /// Checks that cells are those that were divided.
@@ -104,9 +101,10 @@ fn check_same(
         return Ok(());
     }
     let n = source.summary().n_cells;
-    let problem = match n == divided.n_cells {
-        true => "other names than those of the parts, or in another order".to_owned(),
-        false => format!("{n} cells, those of the parts are {}", divided.n_cells),
+    let problem = if n == divided.n_cells {
+        "other names than those of the parts, or in another order".to_owned()
+    } else {
+        format!("{n} cells, those of the parts are {}", divided.n_cells)
     };
     Err(Error::invalid(into, "obs", problem)
         .with_hint("name the file that was divided by --into, or a copy of it with the same cells")

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Commands that read no cells, as they are run, in order, and other forms of those that do.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 14] = [
     "completions bash",
     "corpus show corpus",
     "corpus show corpus -o out.html",
@@ -16,6 +16,7 @@ const OTHERS: [&str; 13] = [
     "evaluate grn edges.csv --truth edges.csv",
     "evaluate grn edges.csv --truth edges.csv -o out.html",
     "evaluate labels cells.h5ad --truth kind --prediction cell_type",
+    "join whole --into cells.h5ad -o out.h5ad",
     "man embed",
     "simulate --cells 20 --types 2 -o out.h5ad",
     "study plan study.toml",

@@ -91,6 +91,7 @@ pub(crate) fn place() -> Place {
         "integrate cells.h5ad --batch-key batch --method pca -o components.h5ad",
         "perturb train screen.h5ad --config tiny.toml --no-baselines -o responses",
         "embed cells.h5ad -m MODEL -o embedded.h5ad",
+        "embed cells.h5ad -m MODEL --part 1/1 -o whole",
         "map index cells.h5ad --labels cell_type -m MODEL -o atlas",
         "convert cells.h5ad --obs kind,kind_ontology_term_id -o shards",
         "convert others.h5ad -o corpus",
@@ -115,14 +116,16 @@ pub(crate) enum Tells {
 use Tells::{Both, Cells, Columns};
 
 /// Commands that read cells, as they are run.
-pub(crate) const RUNS: [(&str, Tells); 32] = [
+pub(crate) const RUNS: [(&str, Tells); 35] = [
     ("annotate train cells.h5ad --label kind --config tiny.toml --no-baselines -o out", Both),
     ("annotate predict cells.h5ad -m types -o out.h5ad", Cells),
+    ("annotate predict cells.h5ad -m types --part 1/1 -o out", Cells),
     ("annotate explain cells.h5ad -m types -o out.csv", Cells),
     ("cells cells.h5ad -o out.h5ad", Cells),
     ("convert cells.h5ad --obs kind -o out", Both),
     ("corpus build cells.h5ad --obs kind -o out", Both),
     ("embed cells.h5ad --color kind -m MODEL -o out.h5ad", Both),
+    ("embed cells.h5ad -m MODEL --part 1/1 -o out", Cells),
     ("embed cells.h5ad --genes -m MODEL -o out.csv", Cells),
     (
         "evaluate integration embedded.h5ad --embedding X_scGPT --batch-key batch --label kind -o out.html",
@@ -155,6 +158,7 @@ pub(crate) const RUNS: [(&str, Tells); 32] = [
     ("integrate cells.h5ad -m components.model -o out.h5ad", Cells),
     ("map index cells.h5ad --labels kind -m MODEL -o out", Both),
     ("map query cells.h5ad --index atlas -o out.h5ad", Cells),
+    ("map query cells.h5ad --index atlas --part 1/1 -o out", Cells),
     ("perturb prepare raw.h5ad --cell-type-key kind -o out.h5ad", Both),
     (
         "perturb train screen.h5ad --cell-type-key kind --config tiny.toml --no-baselines -o out",

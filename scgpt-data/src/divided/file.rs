@@ -200,7 +200,7 @@ impl PartFile {
     /// # Errors
     /// If it is no part, or damaged.
     pub fn open(path: &Path) -> Result<Self> {
-        let damaged = |problem: String| Self::damaged(path, problem);
+        let damaged = |problem: String| Self::damaged(path, &problem);
         let file = regular::open(path).map_err(|error| Error::open(path, error))?;
         let reader = guarded(|| SerializedFileReader::new(file))
             .map_err(|error| damaged(format!("no parquet, or cut short: {error}")))?;
@@ -252,7 +252,7 @@ impl PartFile {
     }
 
     /// An error of this file, which is as if it were not there.
-    fn damaged(path: &Path, problem: String) -> Error {
+    fn damaged(path: &Path, problem: &str) -> Error {
         Error::invalid(path, "part", format!("damaged: {problem}"))
             .with_hint("remove the file, and make the part again")
     }
@@ -273,14 +273,14 @@ impl PartFile {
         let mut hash = RowsHash::default();
         for group in 0..self.reader.num_row_groups() {
             let rows = guarded(|| self.rows(group..group + 1));
-            let rows = rows.map_err(|error| Self::damaged(&self.path, error.to_string()))?;
+            let rows = rows.map_err(|error| Self::damaged(&self.path, &error.to_string()))?;
             hash.add(&rows);
             each(rows)?;
         }
         let content = &self.manifest.content;
         if hash.finish() != content.sha256 {
             let problem = "its rows are not those that were written (their SHA-256 differs)";
-            return Err(Self::damaged(&self.path, problem.into()));
+            return Err(Self::damaged(&self.path, problem));
         }
         Ok(())
     }

@@ -214,7 +214,7 @@ impl Parts {
             obs.push((name, column));
         }
         let obsm = content.matrices.iter().map(|(name, _)| name.clone()).zip(spools).collect();
-        let additions = Additions { obs, obsm, ..Additions::default() };
+        let additions = Additions { obsm, obs, ..Additions::default() };
         let index_name = content.index.clone();
         Ok(JoinedCells {
             obs: Frame { index_name, index: names, columns: Vec::new() },

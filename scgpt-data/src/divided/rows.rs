@@ -74,19 +74,19 @@ impl RowsHash {
         };
         match column {
             Column::Float(values) => {
-                values
-                    .iter()
-                    .for_each(|it| each(it.map(f64::to_le_bytes).as_ref().map(|it| &it[..])));
+                for value in values {
+                    each(value.map(f64::to_le_bytes).as_ref().map(|bytes| &bytes[..]));
+                }
             }
             Column::Integer(values) => {
-                values
-                    .iter()
-                    .for_each(|it| each(it.map(i64::to_le_bytes).as_ref().map(|it| &it[..])));
+                for value in values {
+                    each(value.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]));
+                }
             }
             Column::Boolean(values) => {
-                values
-                    .iter()
-                    .for_each(|it| each(it.map(|it| [u8::from(it)]).as_ref().map(|it| &it[..])));
+                for value in values {
+                    each(value.map(|is| [u8::from(is)]).as_ref().map(|bytes| &bytes[..]));
+                }
             }
             text => {
                 for label in text.labels() {

@@ -42,7 +42,7 @@ fn found(rows: Range<usize>) -> (Frame, Additions) {
     };
     let obsm = vec![("X_a".into(), matrix(3)), ("X_b".into(), matrix(1))];
     let names = Frame::of_names(rows.map(|row| format!("cell {row}")));
-    (names, Additions { obs, obsm, ..Additions::default() })
+    (names, Additions { obsm, obs, ..Additions::default() })
 }
 
 fn run(options: Value) -> DividedRun {

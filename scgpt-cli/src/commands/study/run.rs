@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How long a run waits for a process that has its folder, and how often it looks.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(50);
 
 /// Name of the file that said what to do, in the folder of a study.
@@ -167,7 +167,10 @@ fn wait_for(folder: &Path, printer: Printer) -> Result<()> {
                 }
                 sleep(TICK);
             }
-            claimed => return Ok(drop(claimed?)),
+            claimed => {
+                drop(claimed?);
+                return Ok(());
+            }
         }
     }
 }

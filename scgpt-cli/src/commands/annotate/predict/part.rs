@@ -62,6 +62,6 @@ pub(super) fn run(args: &PredictArgs, output: &PartOutput<'_>, printer: Printer)
     let rows = summary(args, &artefact, &annotated);
     let obs = columns(&annotated);
     let obsm = embeddings(&artefact, annotated);
-    let additions = Additions { obs, obsm, ..Additions::default() };
+    let additions = Additions { obsm, obs, ..Additions::default() };
     output.write((&source, manifest), (&additions, record), rows, &warnings, printer)
 }
