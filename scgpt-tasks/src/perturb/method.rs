@@ -120,10 +120,10 @@ impl ResponseMethod {
             );
         }
         let mut ranked: Vec<&JudgedMethod> = judged.iter().collect();
-        // Where no gene was seen before, sums and means are one: of equals that which tells conditions apart.
-        let rounded = |of: &JudgedMethod| (of.score * 1e6).round();
+        // Of equals that which tells conditions apart.
+        let score = |of: &JudgedMethod| PerturbEvaluation::choosable(of.score);
         ranked.sort_by_key(|of| of.method as u8);
-        ranked.sort_by(|a, b| rounded(b).total_cmp(&rounded(a)));
+        ranked.sort_by(|a, b| score(b).total_cmp(&score(a)));
         let [best, next, ..] = ranked.as_slice() else {
             return refused(
                 "there is nothing to choose the best method by: training judged the network alone",

@@ -1,6 +1,9 @@
 //! `scgpt perturb predict`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -130,10 +133,11 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let made = made.transpose()?;
     responses.write(&args.output.path, args.output.existing(), &bar)?;
     bar.finish();
-    for response in found.iter().filter(|it| is_network && !it.unmeasured.is_empty()) {
+    let unmeasured: BTreeSet<&str> =
+        found.iter().flat_map(|it| &it.unmeasured).map(String::as_str).collect();
+    for gene in unmeasured.into_iter().filter(|_| is_network) {
         printer.remark(&format!(
-            "note: {} is not measured; the network is told of it without a value",
-            response.unmeasured.join(", ")
+            "note: {gene} is not measured; the network is told of it without a value"
         ));
     }
     let mut rows: Vec<(&str, String)> =
