@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use scgpt_data::{
     Additions, CellSource, Existing, GeneVocab, Layer, MultimodalCells, MultimodalInput,
-    MultimodalOptions, ShardFolder, Source, Table, export, save_copy,
+    MultimodalOptions, Parts, ShardFolder, Silent, Source, Table, export, save_copy,
 };
 use serde_json::Value;
 
@@ -53,7 +53,11 @@ pub(crate) fn run(target: &str, bytes: &[u8]) {
             pack::unpack(bytes, folder);
             cells(folder);
         }
-        "tables" => tables(&write("table.csv")),
+        "tables" => {
+            let path = write("table.csv");
+            tables(&path);
+            parts(&path);
+        }
         "shards" => {
             pack::unpack(bytes, folder);
             shards(folder);
@@ -116,6 +120,13 @@ fn tables(path: &Path) {
         if table.write(&written, Existing::Replace).is_ok() {
             let _ = Table::read(&written);
         }
+    }
+}
+
+/// What was found of a part of cells, as the only one.
+fn parts(path: &Path) {
+    if let Ok(parts) = Parts::open(&[path.to_owned()]) {
+        let _ = parts.read(path.parent(), &Silent);
     }
 }
 
