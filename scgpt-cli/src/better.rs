@@ -7,7 +7,10 @@ use std::ffi::OsString;
 
 use clap::{Arg, Command};
 
-use crate::flags::{asked_for, end_of_options, name};
+use crate::{
+    flags::{asked_for, end_of_options, name},
+    run::Run,
+};
 
 /// The command line of a run, some options of which are changed.
 #[derive(Clone, Debug)]
@@ -21,7 +24,7 @@ impl Again {
     /// This run of the `program`, as it was asked for; `None` if it is of another command than that of these
     /// `words`, which runs that one as a part of it.
     pub(crate) fn this_run(program: Command, words: &str) -> Option<Self> {
-        let args: Vec<OsString> = std::env::args_os().collect();
+        let args = Run::current().args;
         let asked = asked_for(&program, &args)?;
         (asked.names.join(" ") == words).then(|| Self::of(program, &args))
     }

@@ -17,6 +17,7 @@ use crate::{
     effective::EFFECTIVE,
     output::{Printer, beside, check_cells_output, check_new, is_table},
     progress::Bar,
+    run::Run,
     warnings::PAGE,
 };
 
@@ -123,6 +124,7 @@ impl CellsOutput<'_> {
         printer: Printer,
     ) -> Result<(Place, Vec<String>)> {
         bar.check_cancelled()?;
+        Run::current().writes(&additions);
         if is_table(self.output) {
             bar.begin("writing", 0);
             let (obs, input) = (source.obs()?, self.input);

@@ -28,8 +28,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    interrupt, notes,
     output::{GLOBAL, PrintArgs, Printer},
+    run::Run,
 };
 
 /// Answers from single-cell data and an scGPT checkpoint.
@@ -90,16 +90,13 @@ pub(crate) enum Command {
 
 /// Runs the command that was asked for.
 pub(crate) fn run(cli: Cli) -> Result<()> {
-    // What writes nothing has nothing to clean up, and may end at once.
-    if !matches!(
+    let writes = !matches!(
         cli.command,
         Command::Inspect(_) | Command::Evaluate(_) | Command::Completions(_) | Command::Man(_)
-    ) {
-        interrupt::listen()?;
-    }
-    scgpt_data::silence_guarded_panics();
+    );
     let printer = Printer::new(cli.global.print);
-    notes::listen(printer);
+    Run::current().host.begin(writes, printer.is_quiet())?;
+    scgpt_data::silence_guarded_panics();
     dispatch(cli.command, cli.global.config.as_deref(), printer)
 }
 

@@ -8,7 +8,7 @@
 mod file;
 mod known;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::{
@@ -23,15 +23,16 @@ use crate::{
     flags::{Asked, Flags, asked_for, end_of_options},
     models_here,
     output::Printer,
+    run::Run,
     status,
-    terminal::{shown, tell},
+    terminal::shown,
 };
 
 /// The command line, completed from the file named by `--config`.
 ///
 /// # Errors
 /// The exit code, after the message was printed.
-pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
+pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, u8> {
     let mut args = given;
     let completed = complete(&mut args).and_then(|added| {
         let asked = asked_for(&Cli::command(), &args);
@@ -52,11 +53,12 @@ pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
             return status::exit_code(Err(refused), || Flags::of(Cli::command(), &args));
         }
         // Help and version go to stdout with code 0, wrong usage to stderr with code 2.
-        drop(error.print());
+        let host = Run::current().host;
+        host.usage(&error);
         if let (Some(added), true) = (added, is_between_options(error.kind())) {
-            tell(&shown(&added, "  "));
+            host.tell(&shown(&added, "  "));
         }
-        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        u8::try_from(error.exit_code()).unwrap_or(2)
     })?;
     with_model_here(cli, asked.as_ref(), &mut args)
         .map_err(|error| status::exit_code(Err(error), || Flags::of(Cli::command(), &args)))

@@ -71,7 +71,10 @@ fn set_threads(threads: Option<usize>) -> Result<()> {
 }
 
 /// The device of that name: `cpu`, `cuda`, `cuda:1`, `wgpu` or `auto` (the fastest there is).
-pub(crate) fn open(name: &str) -> Result<Device> {
+///
+/// # Errors
+/// If there is none of that name, this program was built without it, or it does not answer.
+pub fn open(name: &str) -> Result<Device> {
     let kind = name.split_once(':').map_or(name, |(kind, _)| kind);
     match name {
         "auto" => {

@@ -2,10 +2,7 @@
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::{
-    output::Printer,
-    terminal::{shown, tell},
-};
+use crate::terminal::{shown, tell};
 
 struct Notes;
 
@@ -25,9 +22,9 @@ impl Log for Notes {
 }
 
 /// Passes remarks on from now on, unless people want quiet.
-pub(crate) fn listen(printer: Printer) {
+pub(crate) fn listen(is_quiet: bool) {
     // Of two listeners the first is kept: there is one.
     if log::set_logger(&Notes).is_ok() {
-        log::set_max_level(if printer.is_quiet() { LevelFilter::Off } else { LevelFilter::Warn });
+        log::set_max_level(if is_quiet { LevelFilter::Off } else { LevelFilter::Warn });
     }
 }

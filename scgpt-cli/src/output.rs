@@ -1,7 +1,7 @@
 //! Output: stdout has data, stderr has what is meant for people.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    fmt::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -11,8 +11,8 @@ use scgpt_data::{Existing, check_apart, check_output};
 use serde::Serialize;
 
 use crate::{
-    envelope::enclosed,
-    terminal::{shown, shown_json, tell},
+    run::{Run, tell},
+    terminal::{shown, shown_json},
 };
 
 /// The heading above the options of every command in `--help`.
@@ -54,7 +54,7 @@ impl Printer {
 
     /// Whether progress should be drawn, because people are watching.
     pub(crate) fn draws_progress(self) -> bool {
-        !self.is_quiet() && io::stderr().is_terminal()
+        !self.is_quiet() && Run::current().host.is_watched()
     }
 
     /// Prints what was written to files, and what is in them; nothing if people want quiet. As [`result`](Self::result)
@@ -77,11 +77,13 @@ impl Printer {
         if self.print.json && self.is_step {
             return Ok(());
         }
-        let mut out = io::stdout().lock();
+        let run = Run::current();
+        let mut out = String::new();
         if self.print.json {
             let report = rows.iter().find(|(name, _)| *name == "report");
             let report = report.map(|(_, path)| path.as_str());
-            let json = serde_json::to_string_pretty(&enclosed(json, report))?;
+            let json =
+                serde_json::to_string_pretty(&run.envelope.enclosed(json, report, run.slots()))?;
             writeln!(out, "{}", shown_json(&json))?;
         } else {
             let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -94,7 +96,7 @@ impl Printer {
                 }
             }
         }
-        Ok(out.flush()?)
+        Ok(run.host.print(out.as_bytes())?)
     }
 
     /// Warns that an output lacks something, even if people want quiet.
@@ -113,9 +115,7 @@ impl Printer {
 
 /// Prints text that is the result itself.
 pub(crate) fn print_text(text: &[u8]) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text)?;
-    Ok(out.flush()?)
+    Ok(Run::current().host.print(text)?)
 }
 
 /// Prints settings as TOML: they are the result itself.

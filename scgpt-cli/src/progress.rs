@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -13,14 +13,18 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, P
 use scgpt_data::Observer;
 use scgpt_train::{Event, Metric, TrainObserver};
 
-use crate::{interrupt, output::Printer, terminal::tell};
+use crate::{
+    host::{Host, Progress},
+    output::Printer,
+    run::Run,
+};
 
 /// What goes on for longer is told of, where nothing is drawn.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Tells how far something is, where nothing is drawn and people want to know.
-#[derive(Debug)]
 struct Voice {
+    host: Arc<dyn Host>,
     speaks: bool,
     last: Mutex<Instant>,
 }
@@ -28,7 +32,7 @@ struct Voice {
 impl Voice {
     fn new(printer: Printer) -> Self {
         let speaks = !printer.draws_progress() && !printer.is_quiet();
-        Self { speaks, last: Mutex::new(Instant::now()) }
+        Self { host: Run::current().host, speaks, last: Mutex::new(Instant::now()) }
     }
 
     /// Tells the line, if the last one was long ago.
@@ -40,9 +44,15 @@ impl Voice {
         if last.elapsed() >= SILENCE {
             *last = Instant::now();
             drop(last);
-            tell(&line());
+            self.host.tell(&line());
         }
     }
+}
+
+/// Hands on how far a bar is.
+fn hand_on(host: &dyn Host, bar: &ProgressBar, unit: &'static str) {
+    let (stage, all) = (bar.prefix(), bar.length().unwrap_or(0));
+    host.progress(Progress { stage: &stage, done: bar.position(), all, unit });
 }
 
 /// How far a bar is, with the unit of what it counts.
@@ -71,7 +81,6 @@ fn counting(is_drawn: bool, total: u64, template: &str) -> ProgressBar {
 
 /// Draws one bar per stage on stderr, if people are watching. What is dropped is removed, too, as when
 /// an error ends a command.
-#[derive(Debug)]
 pub(crate) struct Bar {
     is_drawn: bool,
     voice: Voice,
@@ -99,11 +108,12 @@ impl Bar {
 impl Observer for Bar {
     fn begin(&self, stage: &str, total: usize) {
         let template = match total {
-            0 => "{spinner} {msg} {elapsed}",
-            _ => "{msg} {bar:30} {human_pos}/{human_len} cells  {rate}  {eta} left",
+            0 => "{spinner} {prefix} {elapsed}",
+            _ => "{prefix} {bar:30} {human_pos}/{human_len} cells  {rate}  {eta} left",
         };
         let bar = counting(self.is_drawn, total as u64, template);
-        bar.set_message(stage.to_owned());
+        bar.set_prefix(stage.to_owned());
+        hand_on(self.voice.host.as_ref(), &bar, "cells");
         if self.is_drawn && total == 0 {
             bar.enable_steady_tick(Duration::from_millis(100));
         }
@@ -116,49 +126,52 @@ impl Observer for Bar {
     fn advance(&self, n: usize) {
         self.with(|bar| {
             bar.inc(n as u64);
+            hand_on(self.voice.host.as_ref(), bar, "cells");
             self.voice.tell(|| {
                 let rate = bar.per_sec();
-                format!("{}: {}, {rate:.1} cells/s", bar.message(), how_far(bar, "cells"))
+                format!("{}: {}, {rate:.1} cells/s", bar.prefix(), how_far(bar, "cells"))
             });
         });
     }
 
     fn is_cancelled(&self) -> bool {
-        interrupt::is_interrupted()
+        self.voice.host.is_cancelled()
     }
 }
 
 /// Draws what is fetched, if people are watching; removed when it is dropped.
 #[cfg(feature = "cloud")]
-#[derive(Debug)]
-pub(crate) struct ByteBar(ProgressBar);
+pub(crate) struct ByteBar {
+    host: Arc<dyn Host>,
+    bar: ProgressBar,
+}
 
 #[cfg(feature = "cloud")]
 impl ByteBar {
     pub(crate) fn new(what: &str, printer: Printer) -> Self {
-        let template = "{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
+        let template = "{prefix} {bar:30} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
         let bar = counting(printer.draws_progress(), 0, template);
-        bar.set_message(what.to_owned());
-        Self(bar)
+        bar.set_prefix(what.to_owned());
+        Self { host: Run::current().host, bar }
     }
 
     /// Draws how many bytes there are, and says whether to go on.
     pub(crate) fn told(&self, done: u64, all: u64) -> bool {
-        self.0.set_length(all);
-        self.0.set_position(done);
-        !interrupt::is_interrupted()
+        self.bar.set_length(all);
+        self.bar.set_position(done);
+        hand_on(self.host.as_ref(), &self.bar, "bytes");
+        !self.host.is_cancelled()
     }
 }
 
 #[cfg(feature = "cloud")]
 impl Drop for ByteBar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 
 /// Draws optimiser steps with their losses, and tells what else happens; removed when it is dropped.
-#[derive(Debug)]
 pub(crate) struct TrainBar {
     printer: Printer,
     voice: Voice,
@@ -169,8 +182,8 @@ pub(crate) struct TrainBar {
 
 impl TrainBar {
     pub(crate) fn new(printer: Printer) -> Self {
-        let template = "training {bar:30} {human_pos}/{human_len} steps  {msg}  {eta} left";
-        let bar = counting(printer.draws_progress(), 0, template);
+        let template = "{prefix} {bar:30} {human_pos}/{human_len} steps  {msg}  {eta} left";
+        let bar = counting(printer.draws_progress(), 0, template).with_prefix("training");
         Self { printer, voice: Voice::new(printer), bar, is_told: AtomicBool::new(false) }
     }
 
@@ -216,6 +229,7 @@ impl TrainObserver for TrainBar {
                     record.cells_per_second.unwrap_or(0.0)
                 ));
                 self.bar.set_position(record.step);
+                hand_on(self.voice.host.as_ref(), &self.bar, "steps");
                 self.voice.tell(|| {
                     let far = how_far(&self.bar, "steps");
                     format!("training: {far}, {}", self.bar.message())
@@ -237,7 +251,7 @@ impl TrainObserver for TrainBar {
     }
 
     fn is_cancelled(&self) -> bool {
-        interrupt::is_interrupted()
+        self.voice.host.is_cancelled()
     }
 }
 

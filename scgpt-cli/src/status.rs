@@ -1,15 +1,14 @@
 //! Exit codes, and errors as people read them.
 
-use std::{io, process::ExitCode};
+use std::io;
 
 use anyhow::{Error, Result};
 use scgpt_data::{Advice, Setting, SettingProblem};
 
 use crate::{
-    envelope,
     flags::Flags,
-    output::print_text,
-    terminal::{shown, shown_json, tell},
+    run::Run,
+    terminal::{shown, shown_json},
 };
 
 /// Exit code: an input or a setting is wrong, or an output could not be written.
@@ -18,9 +17,9 @@ const FAILURE: u8 = 1;
 const INTERRUPTED: u8 = 130;
 
 /// 0, or an error message on stderr and its code.
-pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> ExitCode {
+pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> u8 {
     let Err(error) = result else {
-        return ExitCode::SUCCESS;
+        return 0;
     };
     // A reader that has seen enough (`scgpt … | head`) is no failure.
     if error.chain().any(|cause| {
@@ -28,15 +27,16 @@ pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> Ex
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     }) {
-        return ExitCode::SUCCESS;
+        return 0;
     }
     report(&error, &flags());
     let is_cancelled = error.downcast_ref().is_some_and(scgpt_tasks::Error::is_cancelled)
         || matches!(error.downcast_ref(), Some(scgpt_data::Error::Cancelled));
-    ExitCode::from(if is_cancelled { INTERRUPTED } else { FAILURE })
+    if is_cancelled { INTERRUPTED } else { FAILURE }
 }
 
 fn report(error: &Error, flags: &Flags) {
+    let Run { host, envelope, .. } = Run::current();
     let mut said: Vec<String> = Vec::new();
     for cause in error.chain() {
         let cause = message(cause, flags);
@@ -47,15 +47,15 @@ fn report(error: &Error, flags: &Flags) {
     }
     for (number, cause) in said.iter().enumerate() {
         let lead = if number == 0 { "error" } else { "  caused by" };
-        tell(&format!("{lead}: {}", shown(cause, "    ")));
+        host.tell(&format!("{lead}: {}", shown(cause, "    ")));
     }
     let hint = hint(error, flags);
     if let Some(hint) = &hint {
-        tell(&format!("hint: {}", shown(hint, "    ")));
+        host.tell(&format!("hint: {}", shown(hint, "    ")));
     }
-    if let Some(json) = envelope::error(&said, hint.as_deref()) {
+    if let Some(json) = envelope.error(&said, hint.as_deref()) {
         // It was told on stderr; if stdout is closed, that is all there is to say.
-        drop(print_text(format!("{}\n", shown_json(&json)).as_bytes()));
+        drop(host.print(format!("{}\n", shown_json(&json)).as_bytes()));
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 const MOST_LINES: usize = 500;
 
 /// Each crate, and those it may stand on.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("scgpt-kernels", &[]),
     ("scgpt-data", &[]),
     ("scgpt-report", &[]),
@@ -40,6 +40,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
             "scgpt-train",
         ],
     ),
+    ("scgpt-py", &["scgpt-cli", "scgpt-data", "scgpt-model", "scgpt-tasks"]),
 ];
 
 /// Crates that know no tensors.

@@ -10,6 +10,7 @@ use crate::{
     address::is_url,
     anndata::store::Store,
     error::{Error, Result},
+    lent::with_lent,
 };
 
 /// A container of AnnData elements.
@@ -43,16 +44,21 @@ impl Container {
         }
     }
 
-    /// Opens what is at `path`.
+    /// Opens what is at `path`, with what is lent to it.
     pub(crate) fn open(self, path: &Path) -> Result<Box<dyn Store>> {
         match self {
             #[cfg(feature = "h5ad")]
-            Self::Hdf5 => Ok(Box::new(H5Store::open(path)?)),
+            Self::Hdf5 => Self::with_lent(Box::new(H5Store::open(path)?)),
             #[cfg(feature = "zarr")]
-            Self::Zarr | Self::Zip => Ok(Box::new(ZarrStore::open(path)?)),
+            Self::Zarr | Self::Zip => Self::with_lent(Box::new(ZarrStore::open(path)?)),
             #[cfg(not(all(feature = "h5ad", feature = "zarr")))]
             other => Err(other.left_out(path)),
         }
+    }
+
+    /// What was opened, with what is lent to it.
+    pub(crate) fn with_lent(store: Box<dyn Store>) -> Result<Box<dyn Store>> {
+        with_lent(store, |path| Self::of(path)?.open(path))
     }
 
     /// The error for a container that this build was made without.

@@ -154,7 +154,7 @@ impl Csr {
     }
 
     /// Takes the block apart: row offsets, gene indices and values.
-    pub(crate) fn into_parts(self) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
+    pub fn into_parts(self) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
         (self.indptr, self.indices, self.values)
     }
 

@@ -105,6 +105,8 @@ mod hex;
 mod hub;
 mod inflate;
 mod keyed;
+#[cfg(any(feature = "h5ad", feature = "zarr"))]
+mod lent;
 mod logged;
 #[cfg(feature = "h5ad")]
 mod loom;
@@ -158,6 +160,8 @@ pub use crate::divided::{
 };
 #[cfg(feature = "cloud")]
 pub use crate::hub::{Fetched, FetchedFile, FetchedFolder, FolderAddress, FolderCache, WantedFile};
+#[cfg(any(feature = "h5ad", feature = "zarr"))]
+pub use crate::lent::{Lent, LentArray};
 #[cfg(feature = "h5ad")]
 pub use crate::loom::Loom;
 #[cfg(feature = "mudata")]

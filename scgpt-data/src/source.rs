@@ -7,7 +7,7 @@ use crate::anndata::{
     AnnData,
     store::{Node, Store},
 };
-#[cfg(feature = "zarr")]
+#[cfg(any(feature = "h5ad", feature = "zarr"))]
 use crate::container::Container;
 #[cfg(feature = "h5ad")]
 use crate::loom::Loom;
@@ -276,7 +276,7 @@ impl Source {
         let members = store.children("")?;
         one_modality(&store)?;
         if AnnData::recognises(&members) {
-            return AnnData::open(Box::new(store)).map(Self::AnnData);
+            return AnnData::open(Container::with_lent(Box::new(store))?).map(Self::AnnData);
         }
         #[cfg(feature = "tenx")]
         if let Some((format, groups)) = tenx::h5::recognise(&store, &members)? {

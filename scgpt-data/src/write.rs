@@ -54,7 +54,10 @@ pub use self::{
 #[cfg(feature = "zarr")]
 use crate::address::is_url;
 use crate::{
-    anndata::{frame, store::Node},
+    anndata::{
+        frame,
+        store::{Node, join},
+    },
     container::Container,
     csr::Csr,
     error::{Error, Result},
@@ -103,6 +106,17 @@ pub struct CopyReport {
 const ROWS: usize = 1024;
 
 impl Additions {
+    /// Paths of all elements, such as `obsm/X_scGPT`, as they are written.
+    pub fn slots(&self) -> Vec<String> {
+        let of = |group: &'static str, name: &str| join(group, &anndata::member(name));
+        let obs = self.obs.iter().map(|(name, _)| of("obs", name));
+        let obsm = self.obsm.iter().map(|(name, _)| of("obsm", name));
+        let obsp = self.obsp.iter().map(|(name, _)| of("obsp", name));
+        let varm = self.varm.iter().map(|(name, _)| of("varm", name));
+        let uns = self.uns.iter().map(|(name, _)| of("uns", name));
+        obs.chain(obsm).chain(obsp).chain(varm).chain(uns).collect()
+    }
+
     /// Checks that everything has one row a cell, or one a gene.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use crate::{
     neighbourhood::NeighbourhoodArgs,
     output::Printer,
     progress::Bar,
+    run::Run,
     stream::{StreamArgs, TokenArgs},
     warnings::Warnings,
 };
@@ -221,7 +222,7 @@ fn remark_on_input(report: &EmbedReport, warnings: &mut Warnings, printer: Print
 fn record(args: &EmbedArgs, report: &EmbedReport) -> Result<Value> {
     let mut record = serde_json::to_value(report)?;
     let command: Vec<String> =
-        std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        Run::current().args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     record["command"] = command.join(" ").into();
     record["output"] = args.output.path.display().to_string().into();
     record["model"]["path"] = args.model.display().to_string().into();

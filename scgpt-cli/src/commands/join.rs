@@ -16,6 +16,7 @@ use crate::{
     effective::write_effective,
     output::{Printer, is_table, temporary},
     progress::Bar,
+    run::Run,
     warnings::Warnings,
 };
 
@@ -62,7 +63,8 @@ pub(crate) fn run(args: &JoinArgs, printer: Printer) -> Result<()> {
     bar.finish();
     record["output"] = output.display().to_string().into();
     if let Some(command) = record.get_mut("command") {
-        let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+        let args = Run::current().args;
+        let words = args.iter().map(|word| word.to_string_lossy().into_owned());
         *command = words.collect::<Vec<_>>().join(" ").into();
     }
     let found =

@@ -280,6 +280,7 @@ fn json_of_every_command_has_the_same_envelope_and_so_have_errors() {
         "input": [cells],
         "output": "x.h5ad",
         "report": "x.report.html",
+        "slots": ["obsm/X_scGPT", "uns/scgpt"],
     });
     assert_eq!(done.envelope, envelope);
     let said = place.done(&["inspect", &cells, "--json"]).envelope;

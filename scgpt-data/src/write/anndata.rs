@@ -1,6 +1,6 @@
 //! AnnData's on-disk encodings: tables, columns, dictionaries, matrices. They are the same in
 //! HDF5 and zarr. From anndata's "On disk format" page; what is written is read by anndata 0.8 and
-//! later, except that `null` in `uns` needs 0.12.
+//! later. Of a dictionary nothing that is `null` is written: anndata before 0.12 would refuse the whole file for it.
 //!
 //! ```text
 //! dataframe            group: index, columns; attributes `_index`, `column-order`
@@ -73,6 +73,19 @@ pub(super) fn frame(sink: &mut dyn Sink, path: &str, frame: &Frame) -> Result<()
     Ok(())
 }
 
+/// The type of the indices and of the offsets of a sparse matrix with that many entries: that of scipy, which takes
+/// them for one and fails where they differ.
+pub(super) fn index_type(stored: u64) -> Dtype {
+    if i32::try_from(stored).is_ok() { Dtype::I32 } else { Dtype::I64 }
+}
+
+/// Indices or offsets in their type.
+pub(super) fn index_bytes(dtype: Dtype, numbers: impl Iterator<Item = u64>) -> Vec<u8> {
+    let width = if dtype == Dtype::I32 { 4 } else { 8 };
+    // The lower bytes: larger ones have the wider type.
+    numbers.flat_map(|number| number.to_le_bytes().into_iter().take(width)).collect()
+}
+
 /// Compressed sparse rows, in place of whatever has that name.
 pub(super) fn csr(sink: &mut dyn Sink, path: &str, matrix: &Csr) -> Result<()> {
     sink.remove(path)?;
@@ -82,8 +95,9 @@ pub(super) fn csr(sink: &mut dyn Sink, path: &str, matrix: &Csr) -> Result<()> {
     };
     let bytes: Vec<u8> = matrix.values().iter().flat_map(|value| value.to_le_bytes()).collect();
     part("data", Dtype::F32, matrix.n_stored(), &bytes)?;
-    let bytes: Vec<u8> = matrix.indices().iter().flat_map(|index| index.to_le_bytes()).collect();
-    part("indices", Dtype::I32, matrix.n_stored(), &bytes)?;
+    let dtype = index_type(matrix.n_stored() as u64);
+    let bytes = index_bytes(dtype, matrix.indices().iter().map(|&index| index.into()));
+    part("indices", dtype, matrix.n_stored(), &bytes)?;
     ends(sink, path, &matrix.indptr().iter().map(|&end| end as u64).collect::<Vec<_>>())
 }
 
@@ -96,8 +110,9 @@ pub(super) fn rows_of(sink: &mut dyn Sink, path: &str, shape: [usize; 2]) -> Res
 
 /// Where the rows of compressed sparse rows end, after a 0.
 pub(super) fn ends(sink: &mut dyn Sink, path: &str, ends: &[u64]) -> Result<()> {
-    let bytes: Vec<u8> = ends.iter().flat_map(|end| end.to_le_bytes()).collect();
-    array(sink, &format!("{path}/indptr"), Dtype::I64, &[ends.len() as u64], &bytes, &dense())
+    let dtype = index_type(ends.last().copied().unwrap_or(0));
+    let bytes = index_bytes(dtype, ends.iter().copied());
+    array(sink, &format!("{path}/indptr"), dtype, &[ends.len() as u64], &bytes, &dense())
 }
 
 /// One column. Text with missing values becomes a categorical: plain text has no place for them.
@@ -260,7 +275,7 @@ fn json_list(sink: &mut dyn Sink, path: &str, items: &[Value]) -> Result<()> {
     array(sink, path, dtype, &shape, &bytes, &dense())
 }
 
-/// A group with one element a member, named by [`member`].
+/// A group with one element a member that is not `null`, named by [`member`].
 ///
 /// Members are written in the order of the map, which is that of insertion where `serde_json` has the
 /// feature `preserve_order`, and of names where it has not. Readers find members by name, so builds
@@ -272,7 +287,7 @@ fn json_dict<'a>(
 ) -> Result<()> {
     sink.remove(path)?;
     sink.group(path, &dict())?;
-    for (name, value) in members {
+    for (name, value) in members.filter(|(_, value)| !value.is_null()) {
         json(sink, &format!("{path}/{}", member(&name)), value)?;
     }
     Ok(())

@@ -36,6 +36,8 @@ use crate::{
 ///
 /// A block of them is what memory holds of the matrix.
 const CELLS: usize = 512;
+/// Indices that are written at a time.
+const INDICES: usize = 1 << 18;
 
 /// Writes the matrix `layer` of `source` as `X` of a new file, in compressed sparse rows, with
 /// `obs`, `var` and `additions`.
@@ -254,12 +256,19 @@ pub(super) fn matrix(
 
     let mut spool = spool.into_inner().map_err(|error| failed(error.into()))?;
     spool.rewind().map_err(failed)?;
-    sink.begin(&join(place, "indices"), Dtype::I32, &[stored], &anndata::dense())?;
-    bytes.resize(1 << 20, 0);
-    loop {
-        match spool.read(&mut bytes).map_err(failed)? {
-            0 => break,
-            n => sink.push(&bytes[..n])?,
+    let dtype = anndata::index_type(stored);
+    sink.begin(&join(place, "indices"), dtype, &[stored], &anndata::dense())?;
+    for begin in (0..stored).step_by(INDICES) {
+        bytes.resize(
+            usize::try_from(stored - begin).map_or(INDICES, |left| left.min(INDICES)) * 4,
+            0,
+        );
+        spool.read_exact(&mut bytes).map_err(failed)?;
+        if dtype == Dtype::I32 {
+            sink.push(&bytes)?;
+        } else {
+            let indices = bytes.as_chunks().0.iter().map(|&index| u32::from_le_bytes(index).into());
+            sink.push(&anndata::index_bytes(dtype, indices))?;
         }
     }
     sink.end()?;

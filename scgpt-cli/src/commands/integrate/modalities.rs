@@ -23,6 +23,7 @@ use crate::{
     choice::ChoiceArgs,
     output::{Printer, check_cells_output, check_new, is_table},
     progress::Bar,
+    run::Run,
     sample::SampleArgs,
     warnings::Warnings,
 };
@@ -273,6 +274,7 @@ impl InputCells {
         printer: Printer,
     ) -> Result<Place> {
         let is_mudata = self.is_mudata();
+        Run::current().writes(&additions);
         match self {
             Self::One(source, input) => {
                 let cells = CellsOutput { input, output, layer, existing };

@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::interrupt;
+use crate::run::{Run, is_cancelled};
 
 /// Log of a run in its folder.
 pub(super) const LOG: &str = "log.txt";
@@ -71,8 +71,10 @@ impl Children {
         let path = folder.join(LOG);
         let log = File::options().append(true).create(true).open(&path).with_context(failed)?;
         let before = log.metadata().with_context(failed)?.len();
-        let program = std::env::current_exe().context("cannot find this program")?;
+        let words = Run::current().host.program().context("cannot find this program")?;
+        let (program, first) = words.split_first().context("cannot find this program")?;
         let child = Command::new(program)
+            .args(first)
             .args(&self.args)
             .args(["--only", name, "--with-input"])
             .stdin(Stdio::piped())
@@ -87,7 +89,7 @@ impl Children {
     /// Waits for the next one to end. If this program is asked to stop, so are all of them.
     pub(super) fn next(&mut self) -> Result<Ended> {
         loop {
-            if interrupt::is_interrupted() {
+            if is_cancelled() {
                 for running in &mut self.running {
                     drop(running.child.stdin.take());
                 }

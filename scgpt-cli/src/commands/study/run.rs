@@ -24,6 +24,7 @@ use crate::{
     interrupt,
     output::Printer,
     progress::{Bar, TrainBar},
+    run::is_cancelled,
     warnings::Warnings,
 };
 
@@ -155,7 +156,7 @@ fn wait_for(folder: &Path, printer: Printer) -> Result<()> {
     loop {
         match Claim::of_folder(folder) {
             Err(Error::Busy { process, .. }) if begun.elapsed() < PATIENCE => {
-                if interrupt::is_interrupted() {
+                if is_cancelled() {
                     return Err(Error::Cancelled.into());
                 }
                 if !is_said {
@@ -239,7 +240,7 @@ fn several(
     let (of, mut left) = (left.len(), left.into_iter());
     let mut ended = 0;
     loop {
-        while children.has_room() && !interrupt::is_interrupted() {
+        while children.has_room() && !is_cancelled() {
             let Some(place) = left.next() else { break };
             let folder = prepared.run_folder(runs[place]);
             // What another process does meanwhile is left to it.
@@ -257,7 +258,7 @@ fn several(
         let end = children.next()?;
         ended += 1;
         let name = &runs[end.run].plan.name;
-        if interrupt::is_interrupted() {
+        if is_cancelled() {
             continue;
         }
         match (end.problem, prepared.result(runs[end.run])) {
@@ -277,7 +278,7 @@ fn several(
             }
         }
     }
-    if interrupt::is_interrupted() {
+    if is_cancelled() {
         printer.remark("note: started again, the study goes on where it was");
         return Err(Error::Cancelled.into());
     }
