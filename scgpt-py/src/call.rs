@@ -1,0 +1,182 @@
+//! [`call`]: one command line, run on a thread of its own, while this one listens to the user.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::Result;
+use pyo3::{exceptions::PyRuntimeError, prelude::*};
+use scgpt_cli::{Host, Progress, Terminal};
+
+/// How often it is looked whether the user wants to stop.
+const TICK: Duration = Duration::from_millis(100);
+/// Messages that wait for the interpreter; more wait with the command.
+const WAITING: usize = 64;
+
+/// What a command says while it runs.
+enum Said {
+    Line(String),
+    Progress { stage: String, done: u64, all: u64, unit: &'static str },
+}
+
+/// A caller in Python.
+struct Caller {
+    said: SyncSender<Said>,
+    printed: Mutex<Vec<u8>>,
+    is_cancelled: AtomicBool,
+    program: Vec<OsString>,
+}
+
+impl Caller {
+    /// Says something; when nobody listens any more, nobody needs to hear it.
+    fn say(&self, said: Said) {
+        drop(self.said.send(said));
+    }
+
+    fn printed(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
+        self.printed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Host for Caller {
+    fn begin(&self, _writes: bool, _is_quiet: bool) -> Result<()> {
+        Ok(())
+    }
+
+    fn tell(&self, line: &str) {
+        self.say(Said::Line(line.to_owned()));
+    }
+
+    fn print(&self, text: &[u8]) -> io::Result<()> {
+        self.printed().write_all(text)
+    }
+
+    fn usage(&self, text: &clap::Error) {
+        self.tell(&text.render().to_string());
+    }
+
+    fn progress(&self, progress: Progress<'_>) {
+        let Progress { stage, done, all, unit } = progress;
+        self.say(Said::Progress { stage: stage.to_owned(), done, all, unit });
+    }
+
+    fn is_watched(&self) -> bool {
+        false
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Relaxed)
+    }
+
+    fn program(&self) -> io::Result<Vec<OsString>> {
+        Ok(self.program.clone())
+    }
+}
+
+/// Runs a command line. Returns its exit code and what it printed; `tell` takes its lines for people, `progress` how
+/// far it is: a stage, what is done, what there is, and the unit. An exception of either, and Ctrl-C, end the command.
+#[pyfunction]
+pub(crate) fn call(
+    py: Python<'_>,
+    args: Vec<String>,
+    program: Vec<OsString>,
+    tell: &Bound<'_, PyAny>,
+    progress: &Bound<'_, PyAny>,
+) -> PyResult<(u8, String)> {
+    let (said, heard) = sync_channel(WAITING);
+    let caller = Arc::new(Caller {
+        said,
+        printed: Mutex::default(),
+        is_cancelled: AtomicBool::new(false),
+        program,
+    });
+    let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
+    let host = Arc::clone(&caller);
+    let work = thread::Builder::new().name("scgpt".into());
+    let work = work.spawn(move || scgpt_cli::run(&args, host))?;
+    // The interpreter is let go while this thread waits, and nobody else looks at what is heard.
+    let heard = Mutex::new(heard);
+    let mut stopped = None;
+    loop {
+        let is_done = work.is_finished();
+        let heard = py.detach(|| next(&heard));
+        let is_silent = heard.is_none();
+        let outcome = match heard {
+            _ if stopped.is_some() => Ok(()),
+            Some(Said::Line(line)) => tell.call1((line,)).map(drop),
+            Some(Said::Progress { stage, done, all, unit }) => {
+                progress.call1((stage, done, all, unit)).map(drop)
+            }
+            None => py.check_signals(),
+        };
+        if let Err(error) = outcome.and_then(|()| py.check_signals()) {
+            caller.is_cancelled.store(true, Ordering::Relaxed);
+            stopped = Some(error);
+        }
+        // What was said before it ended has been heard.
+        if is_done && is_silent {
+            break;
+        }
+    }
+    let code = work.join().map_err(|_| {
+        PyRuntimeError::new_err("scgpt failed within; please report this, with the command")
+    })?;
+    match stopped {
+        Some(error) => Err(error),
+        None => Ok((code, String::from_utf8_lossy(&caller.printed()).into_owned())),
+    }
+}
+
+/// The next of what is said, if there is any soon.
+fn next(heard: &Mutex<Receiver<Said>>) -> Option<Said> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(TICK).ok()
+}
+
+/// Runs a command line as the program does, at the terminal. Returns its exit code.
+#[pyfunction]
+pub(crate) fn program(py: Python<'_>, args: Vec<OsString>, words: Vec<OsString>) -> u8 {
+    py.detach(|| scgpt_cli::run(&args, Arc::new(AtTerminal(words))))
+}
+
+/// The terminal, at which the program is a module of the interpreter.
+struct AtTerminal(Vec<OsString>);
+
+impl Host for AtTerminal {
+    fn begin(&self, writes: bool, is_quiet: bool) -> Result<()> {
+        Terminal.begin(writes, is_quiet)
+    }
+
+    fn tell(&self, line: &str) {
+        Terminal.tell(line);
+    }
+
+    fn print(&self, text: &[u8]) -> io::Result<()> {
+        Terminal.print(text)
+    }
+
+    fn usage(&self, text: &clap::Error) {
+        Terminal.usage(text);
+    }
+
+    fn progress(&self, _: Progress<'_>) {}
+
+    fn is_watched(&self) -> bool {
+        Terminal.is_watched()
+    }
+
+    fn is_cancelled(&self) -> bool {
+        Terminal.is_cancelled()
+    }
+
+    fn program(&self) -> io::Result<Vec<OsString>> {
+        Ok(self.0.clone())
+    }
+}
