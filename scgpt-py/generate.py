@@ -45,8 +45,6 @@ class Function:
         Arguments of another name than their option.
     obsm
         Arguments that name keys of ``obsm``, or these keys themselves in quotes.
-    fixed
-        Words that the command is always given.
     hidden
         Further options that the function does not have.
     """
@@ -58,7 +56,6 @@ class Function:
     optional: set[str] = field(default_factory=set)
     renamed: dict[str, str] = field(default_factory=dict)
     obsm: list[str] = field(default_factory=list)
-    fixed: list[str] = field(default_factory=list)
     hidden: set[str] = field(default_factory=set)
     example: str = ""
 
@@ -282,8 +279,6 @@ def text(function: Function, command: dict[str, Any]) -> str:
         "        given,",
         "    )",
     ]
-    if function.fixed:
-        lines.append(f"    words += {function.fixed!r}")
     lines.append(f"    return {called(function, command)}")
     return "\n".join(lines)
 

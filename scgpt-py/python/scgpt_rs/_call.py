@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _slots
-from ._cells import Cells, is_mudata, is_path, lent
+from ._cells import Cells, is_path, lent
 from ._errors import ScgptError, as_python
 from ._native import call
 from ._progress import Progress
@@ -247,6 +247,3 @@ def new_cells(
         path = Path(folder) / "made.h5ad" if output is None else Path(output)
         to_folder(command, cells, path, words)
         return _slots.read(path) if output is None else path
-
-
-__all__ = ["Cells", "Option", "Result", "is_mudata", "new_cells", "on_cells", "options", "run", "to_folder"]
