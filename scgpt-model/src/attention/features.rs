@@ -141,12 +141,12 @@ fn product(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Normal numbers of a seed, the same on every machine: SplitMix64 by Box and Muller.
-struct Normals {
-    state: u64,
+pub(super) struct Normals {
+    pub(super) state: u64,
 }
 
 impl Normals {
-    fn vector(&mut self, n: usize) -> Vec<f64> {
+    pub(super) fn vector(&mut self, n: usize) -> Vec<f64> {
         (0..n).map(|_| (-2.0 * self.uniform().ln()).sqrt() * (TAU * self.uniform()).cos()).collect()
     }
 

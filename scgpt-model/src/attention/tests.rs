@@ -3,10 +3,12 @@
 mod dense;
 mod kinds;
 
-use burn::{prelude::*, tensor::Distribution};
+use burn::prelude::*;
 use proptest::prelude::*;
 
-use super::{AttentionMask, Format, MaskedAttention, attend, attend_in, composed};
+use super::{
+    AttentionMask, Format, MaskedAttention, attend, attend_in, composed, features::Normals,
+};
 use crate::config::ScgptConfig;
 
 /// An attention operator.
@@ -24,13 +26,16 @@ struct Case {
 }
 
 impl Case {
-    /// Cells of `t` tokens with `n_heads` heads `k` wide, asked at the first `n`.
+    /// Cells of `t` tokens with `n_heads` heads `k` wide, asked at the first `n`; of a shape always the same.
     fn new([t, n_heads, k, n]: [usize; 4], known: Vec<usize>, used: Vec<usize>) -> Self {
         let (b, d) = (known.len(), n_heads * k);
         let mask = AttentionMask::generative(known, used, t);
-        let random = |shape: [usize; 3], deviation| {
-            let distribution = Distribution::Normal(0.0, deviation);
-            Tensor::<3>::random(shape, distribution, &Device::flex()).into_data()
+        let mut normals = Normals { state: (b * t * d * n) as u64 };
+        let mut random = |shape: [usize; 3], deviation: f64| {
+            #[allow(clippy::cast_possible_truncation, reason = "f32 is what tensors hold")]
+            let narrow = |number: f64| (number * deviation) as f32;
+            let numbers = normals.vector(shape.iter().product());
+            TensorData::new(numbers.into_iter().map(narrow).collect::<Vec<_>>(), shape)
         };
         Self { n_heads, mask, n, qkv: random([b, t, 3 * d], 1.5), gradient: random([b, n, d], 1.0) }
     }

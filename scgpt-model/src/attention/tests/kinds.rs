@@ -1,6 +1,6 @@
 //! Attention in linear time against its formula with every weight spelled out, in f64 on the host.
 
-use burn::{prelude::*, tensor::Distribution};
+use burn::prelude::*;
 
 use super::{
     super::{AttentionMask, attend, features, features::FeatureMap, means, shares},
@@ -143,7 +143,7 @@ fn a_mean_for_each_token_is_exact_attention() {
 #[test]
 fn random_features_come_near_to_exact_attention() {
     let gentle = |mut case: Case| {
-        let qkv = Tensor::<3>::from_data(case.qkv.clone(), &Device::flex()) / 3.0;
+        let qkv = Tensor::<3>::from_data(case.qkv.clone(), &Device::flex()) / 4.0;
         case.qkv = qkv.into_data();
         case
     };
@@ -211,9 +211,10 @@ fn gradients_equal_finite_differences() {
 
 #[test]
 fn the_order_of_known_tokens_does_not_matter() {
-    let (t, d) = (11, HEADS * WIDTH);
-    let qkv = Tensor::<3>::random([1, t, 3 * d], Distribution::Normal(0.0, 1.0), &Device::flex());
-    let mask = AttentionMask::generative(vec![8], vec![10], t);
+    let t = 11;
+    let case = Case::new([t, HEADS, WIDTH, 1], vec![8], vec![10]);
+    let qkv = Tensor::<3>::from_data(case.qkv, &Device::flex());
+    let mask = case.mask;
     let order = Tensor::<1, Int>::from_data([0, 5, 3, 7, 1, 2, 6, 4, 8, 9, 10], &Device::flex());
     let weights = weights([1, t], &Device::flex());
     let moved = [qkv.clone(), weights.clone()].map(|x| x.select(1, order.clone()));
