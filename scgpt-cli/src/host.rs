@@ -5,7 +5,11 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
-use crate::{interrupt, notes, terminal::tell};
+use crate::{
+    interrupt,
+    notes::hear_notes,
+    terminal::{shown, tell},
+};
 
 /// How far something is that takes long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +62,11 @@ pub trait Host: Send + Sync {
 }
 
 /// A terminal, or whatever stands in its place: stdout has data, stderr what is meant for people.
-#[derive(Clone, Copy, Debug)]
-pub struct Terminal;
+#[derive(Clone, Debug, Default)]
+pub struct Terminal {
+    /// The words that a command line of this program begins with; its own path, if there are none.
+    pub program: Vec<OsString>,
+}
 
 impl Host for Terminal {
     fn begin(&self, writes: bool, is_quiet: bool) -> anyhow::Result<()> {
@@ -67,7 +74,9 @@ impl Host for Terminal {
         if writes {
             interrupt::listen()?;
         }
-        notes::listen(is_quiet);
+        if !is_quiet {
+            hear_notes(|note| tell(&shown(&format!("note: {note}"), "  ")));
+        }
         Ok(())
     }
 
@@ -97,6 +106,9 @@ impl Host for Terminal {
     }
 
     fn program(&self) -> io::Result<Vec<OsString>> {
-        Ok(vec![std::env::current_exe()?.into()])
+        if self.program.is_empty() {
+            return Ok(vec![std::env::current_exe()?.into()]);
+        }
+        Ok(self.program.clone())
     }
 }

@@ -8,7 +8,7 @@
 //! use std::sync::Arc;
 //!
 //! let args = ["scgpt", "models", "--help"].map(Into::into);
-//! assert_eq!(scgpt_cli::run(&args, Arc::new(scgpt_cli::Terminal)), 0);
+//! assert_eq!(scgpt_cli::run(&args, Arc::new(scgpt_cli::Terminal::default())), 0);
 //! ```
 
 mod allocator;
@@ -56,6 +56,7 @@ pub use self::{
     allocator::keep_freed_memory,
     device::open as open_device,
     host::{Host, Progress, Terminal},
+    notes::hear_notes,
 };
 
 /// Runs a command line, whose first word is the name of the program, on this thread.

@@ -1,10 +1,11 @@
-//! [`listen`]: shows the remarks of the crates below as lines for people.
+//! [`hear_notes`]: hands on the remarks of the crates below, which may come from any thread.
+
+use std::sync::OnceLock;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::terminal::{shown, tell};
-
-struct Notes;
+/// Takes each remark.
+struct Notes(fn(&str));
 
 impl Log for Notes {
     /// Only our own remarks: what libraries log is not meant for users.
@@ -14,17 +15,17 @@ impl Log for Notes {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            tell(&shown(&format!("note: {}", record.args()), "  "));
+            (self.0)(&record.args().to_string());
         }
     }
 
     fn flush(&self) {}
 }
 
-/// Passes remarks on from now on, unless people want quiet.
-pub(crate) fn listen(is_quiet: bool) {
-    // Of two listeners the first is kept: there is one.
-    if log::set_logger(&Notes).is_ok() {
-        log::set_max_level(if is_quiet { LevelFilter::Off } else { LevelFilter::Warn });
+/// Hands remarks to `tell` from now on. Of several listeners in a process the first is kept.
+pub fn hear_notes(tell: fn(&str)) {
+    static NOTES: OnceLock<Notes> = OnceLock::new();
+    if log::set_logger(NOTES.get_or_init(|| Notes(tell))).is_ok() {
+        log::set_max_level(LevelFilter::Warn);
     }
 }

@@ -42,7 +42,7 @@ impl Run {
     /// The run of this thread. One that knows of none speaks to the terminal.
     pub(crate) fn current() -> Self {
         CURRENT.with_borrow(Clone::clone).unwrap_or_else(|| Self {
-            host: Arc::new(Terminal),
+            host: Arc::new(Terminal::default()),
             args: [].into(),
             envelope: Arc::default(),
             slots: Arc::default(),

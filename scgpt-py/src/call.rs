@@ -143,40 +143,5 @@ fn next(heard: &Mutex<Receiver<Said>>) -> Option<Said> {
 /// Runs a command line as the program does, at the terminal. Returns its exit code.
 #[pyfunction]
 pub(crate) fn program(py: Python<'_>, args: Vec<OsString>, words: Vec<OsString>) -> u8 {
-    py.detach(|| scgpt_cli::run(&args, Arc::new(AtTerminal(words))))
-}
-
-/// The terminal, at which the program is a module of the interpreter.
-struct AtTerminal(Vec<OsString>);
-
-impl Host for AtTerminal {
-    fn begin(&self, writes: bool, is_quiet: bool) -> Result<()> {
-        Terminal.begin(writes, is_quiet)
-    }
-
-    fn tell(&self, line: &str) {
-        Terminal.tell(line);
-    }
-
-    fn print(&self, text: &[u8]) -> io::Result<()> {
-        Terminal.print(text)
-    }
-
-    fn usage(&self, text: &clap::Error) {
-        Terminal.usage(text);
-    }
-
-    fn progress(&self, _: Progress<'_>) {}
-
-    fn is_watched(&self) -> bool {
-        Terminal.is_watched()
-    }
-
-    fn is_cancelled(&self) -> bool {
-        Terminal.is_cancelled()
-    }
-
-    fn program(&self) -> io::Result<Vec<OsString>> {
-        Ok(self.0.clone())
-    }
+    py.detach(|| scgpt_cli::run(&args, Arc::new(Terminal { program: words })))
 }

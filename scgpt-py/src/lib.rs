@@ -32,7 +32,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         scgpt_cli::keep_freed_memory();
-        super::logging::listen();
+        scgpt_cli::hear_notes(super::logging::warn);
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -24,20 +24,11 @@ pub(crate) fn read_shape(
         let (n_cells, _) = source.summary().shape(&layer)?;
         let var = source.var(&layer)?;
         let Some(name) = gene_column else { return Ok((n_cells, var.index)) };
-        let genes = match var.column(name) {
-            Some(Column::Text(values)) => {
-                values.iter().cloned().map(Option::unwrap_or_default).collect()
-            }
-            Some(Column::Categorical { codes, categories, .. }) => codes
-                .iter()
-                .map(|code| code.and_then(|code| categories.get(code as usize).cloned()))
-                .map(Option::unwrap_or_default)
-                .collect(),
-            _ => {
-                let problem = format!("column `{name}`: missing, or no text");
-                return Err(scgpt_data::Error::invalid(&source.summary().path, "var", problem));
-            }
+        let Some(column @ (Column::Text(_) | Column::Categorical { .. })) = var.column(name) else {
+            let problem = format!("column `{name}`: missing, or no text");
+            return Err(scgpt_data::Error::invalid(&source.summary().path, "var", problem));
         };
+        let genes = column.labels().into_iter().map(Option::unwrap_or_default).collect();
         Ok((n_cells, genes))
     })
     .map_err(|error: scgpt_data::Error| PyValueError::new_err(error.to_string()))

@@ -111,11 +111,7 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let added: Vec<&str> = added.iter().map(String::as_str).chain(clusters).collect();
     args.page.colors.check(&source, (&layer, &gene_names), &added)?;
     let bar = Bar::new(printer);
-    let model = args.model.as_deref();
-    let embedded = as_index(index.manifest(), model, &mut source, &reading, &device, &bar)?;
-    let mut mapped = index.map(&embedded.rows, &args.options(), &bar)?;
-    bar.finish();
-    mapped.leave_out(&embedded.empty);
+    let (embedded, mapped) = args.map(&index, &mut source, &reading, &device, &bar)?;
     remark_on(args, (&index, &embedded, &mapped), &mut warnings, printer);
     let obs = columns(&mapped);
     let neighbours = args.neighbourhood.find(&embedded.rows, 0, &bar)?;
@@ -153,6 +149,23 @@ impl QueryArgs {
             temporary,
             reference: None,
         }
+    }
+
+    /// The cells in the space of the index, and what it says of them.
+    fn map(
+        &self,
+        index: &ReferenceIndex,
+        source: &mut Source,
+        reading: &Reading<'_>,
+        device: &Device,
+        bar: &Bar,
+    ) -> Result<(EmbeddedCells, MappedCells)> {
+        let model = self.model.as_deref();
+        let embedded = as_index(index.manifest(), model, source, reading, device, bar)?;
+        let mut mapped = index.map(&embedded.rows, &self.options(), bar)?;
+        bar.finish();
+        mapped.leave_out(&embedded.empty);
+        Ok((embedded, mapped))
     }
 
     /// How labels are found.

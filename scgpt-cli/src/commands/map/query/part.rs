@@ -5,7 +5,7 @@ use clap::CommandFactory as _;
 use scgpt_data::{Additions, Merge, PartRecord};
 use scgpt_tasks::map::ReferenceIndex;
 
-use super::{QueryArgs, RECORD, as_index, columns, embeddings, record, remark_on, summary};
+use super::{QueryArgs, RECORD, columns, embeddings, record, remark_on, summary};
 use crate::{
     cells_output::{Begun, OfAll, PartOutput, Taken, rules},
     commands::Cli,
@@ -46,11 +46,7 @@ pub(super) fn run(args: &QueryArgs, output: &PartOutput<'_>, printer: Printer) -
     let (mut source, manifest) = *begun;
     let reading = args.reading(&layer, scratch.as_deref());
     let bar = Bar::new(printer);
-    let model = args.model.as_deref();
-    let embedded = as_index(index.manifest(), model, &mut source, &reading, &device, &bar)?;
-    let mut mapped = index.map(&embedded.rows, &args.options(), &bar)?;
-    bar.finish();
-    mapped.leave_out(&embedded.empty);
+    let (embedded, mapped) = args.map(&index, &mut source, &reading, &device, &bar)?;
     remark_on(args, (&index, &embedded, &mapped), &mut warnings, printer);
     let record = PartRecord {
         name: RECORD.into(),
