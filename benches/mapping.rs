@@ -60,6 +60,7 @@ fn build(n: usize, search: Search) -> (ReferenceIndex, tempfile::TempDir) {
     let of = ReferenceCells {
         rows: &rows,
         labels: &labels,
+        colours: Vec::new(),
         source: "simulated".into(),
         made_by: MadeBy::Obsm("X".into()),
         genes: None,

@@ -8,6 +8,7 @@ use scgpt_data::{CellSource, Column, GeneNames, Layer};
 use scgpt_eval::ColourChoice;
 use scgpt_report::Page;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{cells_output::OutputArgs, output::write_text, warnings::Warnings};
 
@@ -47,6 +48,20 @@ pub(crate) struct MadePage {
     html: String,
 }
 
+/// Colours of labels for the record of a run: names of types do not make good keys.
+pub(crate) fn colour_lists(of: impl IntoIterator<Item = (String, String)>) -> Value {
+    let (labels, colours): (Vec<String>, Vec<String>) = of.into_iter().unzip();
+    json!({"labels": labels, "colours": colours})
+}
+
+/// The colours of labels that the record of a run has.
+pub(crate) fn recorded_colours(record: &Value) -> Vec<(String, String)> {
+    let list = |key: &str| -> Vec<String> {
+        serde_json::from_value(record["colours"][key].clone()).unwrap_or_default()
+    };
+    list("labels").into_iter().zip(list("colours")).collect()
+}
+
 impl NoReportArgs {
     /// Where the page goes, if there is to be one.
     pub(crate) fn path(&self, output: &OutputArgs) -> Option<PathBuf> {
@@ -70,16 +85,17 @@ impl ColorArgs {
         (layer, gene_names): (&Layer, &GeneNames),
         added: &[&str],
     ) -> Result<()> {
-        Ok(self.choice(&[], (layer, gene_names)).check(source, added)?)
+        Ok(self.choice(&[], &[], (layer, gene_names)).check(source, added)?)
     }
 
-    /// What colours the map.
+    /// What colours the map; `known` are colours that labels of the columns `added` have elsewhere.
     pub(crate) fn choice<'a>(
         &'a self,
         added: &'a [(String, Column)],
+        known: &'a [(String, String)],
         (layer, gene_names): (&'a Layer, &'a GeneNames),
     ) -> ColourChoice<'a> {
-        ColourChoice { added, wanted: &self.color, layer, gene_names }
+        ColourChoice { added, known, wanted: &self.color, layer, gene_names }
     }
 }
 

@@ -5,7 +5,7 @@ mod part;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{
     Additions, CellSource, CopyReport, Existing, Layer, Observer as _, Place, Source, Watched,
@@ -15,7 +15,7 @@ use scgpt_data::{
 pub(crate) use self::part::{Begun, OfAll, PartArgs, PartOutput, Taken, rules};
 use crate::{
     effective::EFFECTIVE,
-    output::{Printer, beside, check_cells_output, check_new, is_table},
+    output::{Printer, check_cells_output, check_new, companion, is_cells, is_table},
     progress::Bar,
     run::Run,
     warnings::PAGE,
@@ -44,7 +44,7 @@ impl OutputArgs {
 
     /// Path of a page that is written beside the cells.
     pub(crate) fn page(&self) -> PathBuf {
-        beside(&self.path, PAGE)
+        companion(&self.path, PAGE)
     }
 
     /// Checks, before any work is done for them, that the cells can be written, the options in force
@@ -68,6 +68,13 @@ impl OutputArgs {
             check_new(&self.path, inputs.clone(), self.existing())?;
             return self.check_beside(inputs, page);
         }
+        if !is_cells(&self.path) {
+            bail!(
+                "`{}`: the format of the output is not known, expected a name in .h5ad or .zarr, or in .csv, .tsv or \
+                 .parquet for a table, which spreadsheets open",
+                self.path.display()
+            );
+        }
         self.check(inputs, page)
     }
 
@@ -76,7 +83,7 @@ impl OutputArgs {
         inputs: impl IntoIterator<Item = &'a Path> + Clone,
         page: Option<&Path>,
     ) -> Result<()> {
-        check_new(&beside(&self.path, EFFECTIVE), inputs.clone(), self.existing())?;
+        check_new(&companion(&self.path, EFFECTIVE), inputs.clone(), self.existing())?;
         if let Some(page) = page {
             check_new(page, inputs, self.existing())?;
         }
@@ -124,6 +131,11 @@ impl CellsOutput<'_> {
         printer: Printer,
     ) -> Result<(Place, Vec<String>)> {
         bar.check_cancelled()?;
+        if is_table(self.output) {
+            // A table has columns of cells, and nothing else.
+            additions.obsp.clear();
+            additions.uns.clear();
+        }
         Run::current().writes(&additions);
         if is_table(self.output) {
             bar.begin("writing", 0);

@@ -107,7 +107,7 @@ impl ChoiceArgs {
 }
 
 /// The error for an input that is no cells: if it is a model or the like, it says so.
-fn instead(input: &Path, error: Error) -> Error {
+pub(crate) fn instead(input: &Path, error: Error) -> Error {
     match instead_of_cells(input) {
         Some(kind) => Error::unsuited(
             format!("`{}` is {kind}, expected cells", input.display()),

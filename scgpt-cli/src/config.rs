@@ -58,6 +58,14 @@ pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, u8> {
         if let (Some(added), true) = (added, is_between_options(error.kind())) {
             host.tell(&shown(&added, "  "));
         }
+        if error.use_stderr() {
+            let equals = equals_sign(&args, asked.as_ref()).filter(|_| is_stray(&error));
+            if let Some(hint) = &equals {
+                host.tell(&shown(&format!("hint: {hint}"), "    "));
+            }
+            let (message, hint) = said(&error.to_string());
+            status::print_json(&[message], equals.or(hint).as_deref());
+        }
         u8::try_from(error.exit_code()).unwrap_or(2)
     })?;
     with_model_here(cli, asked.as_ref(), &mut args)
@@ -90,6 +98,35 @@ fn complete(args: &mut Vec<OsString>) -> Result<Option<String>> {
     Ok(note)
 }
 
+/// Whether a command line has a word too many.
+fn is_stray(error: &clap::Error) -> bool {
+    let word = error.get(ContextKind::InvalidArg);
+    error.kind() == ErrorKind::UnknownArgument
+        && matches!(word, Some(ContextValue::String(word)) if !word.starts_with('-'))
+}
+
+/// How the value of an option is given that may also stand alone, if one stands alone before a word.
+fn equals_sign(args: &[OsString], asked: Option<&Asked>) -> Option<String> {
+    let alone = |arg: &clap::Arg| {
+        let flag = format!("--{}", arg.get_long()?);
+        let place = args.iter().position(|given| *given == *flag)?;
+        let value = args.get(place + 1)?.to_str().filter(|value| !value.starts_with('-'))?;
+        Some(format!("the value of {flag} follows an equals sign, as in {flag}={value}"))
+    };
+    let mut options = asked?.command.get_arguments().filter(|arg| arg.is_require_equals_set());
+    options.find_map(alone)
+}
+
+/// What the text of an error of a command line says, in a line, and what it advises.
+fn said(text: &str) -> (String, Option<String>) {
+    let mut paragraphs = text.trim().split("\n\n");
+    let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let message = line(paragraphs.next().unwrap_or_default());
+    let message = message.strip_prefix("error: ").map_or(message.clone(), str::to_owned);
+    let tip = paragraphs.find_map(|it| it.trim().strip_prefix("tip: ").map(line));
+    (message, tip)
+}
+
 /// Whether an error is about several options together, so that it matters where they come from.
 fn is_between_options(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ArgumentConflict | ErrorKind::MissingRequiredArgument)
@@ -105,4 +142,36 @@ fn refused(error: &clap::Error) -> Option<anyhow::Error> {
     // As in `--freeze <PARTS>`.
     let flag = text(ContextKind::InvalidArg).split(' ').next().unwrap_or_default();
     Some(anyhow!("{flag} {}: {reason}", text(ContextKind::InvalidValue)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_command_line_is_a_message_and_a_tip() {
+        let error = Cli::try_parse_from(["scgpt", "embed", "x.h5ad", "--modl", "m"]).unwrap_err();
+        let (message, hint) = said(&error.to_string());
+        assert_eq!(message, "unexpected argument '--modl' found");
+        assert!(hint.is_some_and(|hint| hint.contains("'--model'")));
+        let missing = Cli::try_parse_from(["scgpt", "embed", "x.h5ad"]).unwrap_err().to_string();
+        let (message, hint) = said(&missing);
+        assert!(message.contains("required arguments") && message.contains("--model"), "{message}");
+        assert_eq!(hint, None);
+    }
+
+    #[test]
+    fn a_value_without_its_equals_sign_is_noticed() {
+        let hint = |args: &[&str]| {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            let error = Cli::try_parse_from(&args).unwrap_err();
+            equals_sign(&args, asked_for(&Cli::command(), &args).as_ref())
+                .filter(|_| is_stray(&error))
+        };
+        let leiden =
+            hint(&["scgpt", "embed", "x.h5ad", "-m", "m", "-o", "y.h5ad", "--leiden", "0.5"]);
+        assert!(leiden.is_some_and(|hint| hint.ends_with("--leiden=0.5")));
+        let stray = hint(&["scgpt", "embed", "x.h5ad", "z.h5ad", "-m", "m", "-o", "y.h5ad"]);
+        assert_eq!(stray, None);
+    }
 }

@@ -63,11 +63,26 @@ fn set_threads(threads: Option<usize>) -> Result<()> {
     match threads {
         None => Ok(()),
         Some(0) => bail!("--threads is 0, expected at least 1"),
-        Some(n) => rayon::ThreadPoolBuilder::new()
-            .num_threads(n)
-            .build_global()
-            .context("cannot start threads"),
+        Some(n) => {
+            let set = rayon::ThreadPoolBuilder::new().num_threads(n).build_global();
+            // They are set once in a process; a later command may ask for the same.
+            let there = rayon::current_num_threads();
+            if set.is_err() && there != n {
+                bail!(
+                    "--threads {n}: this process computes with {there} threads since its first command, and their \
+                     number stays; ask for {there}, leave it out, or start another process"
+                );
+            }
+            Ok(())
+        }
     }
+}
+
+/// As [`ComputeArgs::open`] does, for what runs several commands: before the first of them takes all cores.
+pub(crate) fn set_threads_by_environment() -> Result<()> {
+    let Ok(threads) = std::env::var("SCGPT_THREADS") else { return Ok(()) };
+    // What is no number is refused by the command that has the option.
+    threads.parse().map_or(Ok(()), |threads| set_threads(Some(threads)))
 }
 
 /// The device of that name: `cpu`, `cuda`, `cuda:1`, `wgpu` or `auto` (the fastest there is).
@@ -133,6 +148,18 @@ fn probe(name: &str, open: impl FnOnce() -> Device + std::panic::UnwindSafe) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_may_be_asked_for_again_but_not_others() {
+        let n = rayon::current_num_threads();
+        for _ in 0..2 {
+            set_threads(Some(n)).unwrap();
+        }
+        let refused = set_threads(Some(n + 1)).unwrap_err().to_string();
+        assert!(refused.contains(&format!("computes with {n} threads")), "{refused}");
+        assert!(set_threads(Some(0)).is_err());
+        set_threads(None).unwrap();
+    }
 
     #[test]
     fn unknown_devices_are_named() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::output::{beside, write_text};
+use crate::output::{companion, write_text};
 
 /// End of the name of the file with the options in force, after the name of the output.
 pub(crate) const EFFECTIVE: &str = "config.toml";
@@ -16,7 +16,7 @@ pub(crate) fn write_effective(
     command: &str,
     options: &impl Serialize,
 ) -> Result<()> {
-    let path = beside(output, EFFECTIVE);
+    let path = companion(output, EFFECTIVE);
     let options = toml::to_string(options).context("options as TOML")?;
     Ok(write_text(
         &path,

@@ -3,7 +3,8 @@
 //! ```text
 //! { "version": "0.1.0", "command": "embed", "input": ["cells.h5ad"], "output": "embedded.h5ad",
 //!   "report": "embedded.report.html", "slots": ["obsm/X_scGPT"], "result": { … } }
-//! { "version": "0.1.0", "command": "embed", "input": …, "output": …, "error": { "message": …, "causes": […], "hint": … } }
+//! { "version": "0.1.0", "command": "embed", "input": …, "output": …, "report": null, "slots": [], "result": null,
+//!   "error": { "message": …, "causes": […], "hint": … } }
 //! ```
 
 use std::ffi::OsString;
@@ -34,7 +35,6 @@ pub(crate) struct Enclosed<'a, T> {
     /// The page, if there is one.
     report: Option<&'a str>,
     /// What the output has that its input, or whatever else had these names, had not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     slots: Vec<String>,
     result: &'a T,
 }
@@ -44,6 +44,10 @@ pub(crate) struct Enclosed<'a, T> {
 struct Failed<'a> {
     #[serde(flatten)]
     envelope: &'a Envelope,
+    /// There is no page, no slot and no result.
+    report: Option<&'a str>,
+    slots: [&'a str; 0],
+    result: Option<()>,
     error: Failure<'a>,
 }
 
@@ -88,6 +92,7 @@ impl Envelope {
     pub(crate) fn error(&self, messages: &[String], hint: Option<&str>) -> Option<String> {
         let (message, causes) = messages.split_first().filter(|_| self.is_json)?;
         let error = Failure { message, causes, hint };
-        serde_json::to_string_pretty(&Failed { envelope: self, error }).ok()
+        let failed = Failed { envelope: self, report: None, slots: [], result: None, error };
+        serde_json::to_string_pretty(&failed).ok()
     }
 }

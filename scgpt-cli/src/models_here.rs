@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
+use scgpt_data::Error;
 
 use crate::{
     flags::{Asked, end_of_options},
@@ -29,11 +30,41 @@ pub(crate) fn settle(args: &mut Vec<OsString>, asked: &Asked, printer: Printer) 
     let model = named("model", given("model").map(PathBuf::as_path), &files)?;
     // A path that is there needs no look at names, caches or files of the user.
     let Some(model) = model.filter(|model| !model.exists()) else { return Ok(false) };
-    let Some(folder) = folder_of(&model, printer)? else { return Ok(false) };
+    let Some(folder) = folder_of(&model, printer)? else {
+        // What is neither is for the command to refuse, unless it is the name of a known model but for its spelling.
+        return misspelled(&model).map_or(Ok(false), |error| Err(error.into()));
+    };
     let mut option = OsString::from("--model=");
     option.push(folder);
     args.insert(end_of_options(args), option);
     Ok(true)
+}
+
+/// The error for the name of a known model in another spelling, as scGPT_human for scgpt-human, where there is no such
+/// folder.
+fn misspelled(model: &Path) -> Option<Error> {
+    let plain = |name: &str| name.replace(['_', '-', ' '], "").to_lowercase();
+    let written = plain(model.to_str()?);
+    let name = known().into_iter().find(|name| plain(name) == written)?;
+    Some(Error::unsuited(
+        format!("`{}`: no such folder", model.display()),
+        format!(
+            "name the folder where it is, or write `{name}` for the known model, which is fetched; `scgpt models list` has all \
+             that are known"
+        ),
+    ))
+}
+
+#[cfg(not(feature = "cloud"))]
+fn known() -> Vec<String> {
+    Vec::new()
+}
+
+/// Names of known models.
+#[cfg(feature = "cloud")]
+fn known() -> Vec<String> {
+    let store = scgpt_tasks::models::ModelStore::of_user();
+    store.map_or_else(|_| Vec::new(), |store| store.known().keys().cloned().collect())
 }
 
 #[cfg(not(feature = "cloud"))]

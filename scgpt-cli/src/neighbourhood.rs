@@ -1,5 +1,7 @@
 //! [`NeighbourhoodArgs`]: clusters and a map of the cells whose embedding a command writes.
 
+use std::path::Path;
+
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::{Additions, CellSource, Column, RowSpool};
@@ -7,7 +9,7 @@ use scgpt_eval::{Neighbourhood, NeighbourhoodOptions, added_colours};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::progress::Bar;
+use crate::{output::is_table, progress::Bar};
 
 /// Options of every command that writes an embedding of cells.
 #[derive(Clone, Copy, Debug, Args, Serialize)]
@@ -68,18 +70,19 @@ impl Found {
         self.0.iter().filter_map(Neighbourhood::column).collect()
     }
 
-    /// Adds it to what is written of the cells; `name` is the embedding in obsm. Returns the row of the summary, if there
+    /// Adds it to what is written of the cells to `output`; `name` is the embedding in obsm. Returns the row of the summary, if there
     /// is one.
     pub(crate) fn add_to(
         &self,
         additions: &mut Additions,
         name: &str,
         source: &dyn CellSource,
+        output: &Path,
     ) -> Result<Option<(&'static str, String)>> {
         let Some(found) = &self.0 else { return Ok(None) };
         found.add_to(additions, name)?;
         additions.uns.extend(colours(found, source)?);
-        Ok(Some(("neighbours", line(found))))
+        Ok(Some(("neighbours", line(found, output))))
     }
 }
 
@@ -89,7 +92,7 @@ pub(crate) fn colours(
     source: &dyn CellSource,
 ) -> Result<Vec<(String, Value)>> {
     let column: Vec<_> = found.column().into_iter().collect();
-    Ok(added_colours(source, &column)?)
+    Ok(added_colours(source, &column, &[])?)
 }
 
 /// All rows of a spool.
@@ -99,9 +102,16 @@ fn rows_of(spool: &RowSpool) -> Result<Vec<f32>> {
     Ok(rows)
 }
 
-/// What was found, for a summary.
-pub(crate) fn line(found: &Neighbourhood) -> String {
+/// What was found and is written to `output`, for a summary.
+pub(crate) fn line(found: &Neighbourhood, output: &Path) -> String {
     let clusters =
         found.n_clusters().map_or_else(String::new, |clusters| format!("{clusters} clusters; "));
-    format!("{clusters}{}", found.slots().join(", "))
+    format!("{clusters}{}", slots(found, output).join(", "))
+}
+
+/// Names of what is written to `output`: a table has no matrices of cells against cells.
+pub(crate) fn slots(found: &Neighbourhood, output: &Path) -> Vec<String> {
+    let mut slots = found.slots();
+    slots.retain(|slot| !is_table(output) || !slot.starts_with("obsp"));
+    slots
 }

@@ -166,14 +166,19 @@ pub(crate) fn check_cells_output<'a>(
     inputs: impl IntoIterator<Item = &'a Path>,
     existing: Existing,
 ) -> anyhow::Result<()> {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    if !matches!(extension, Some("h5ad" | "zarr")) {
+    if !is_cells(path) {
         bail!(
             "`{}`: the format of the output is not known, expected a name in .h5ad or .zarr",
             path.display()
         );
     }
     Ok(check_new(path, inputs, existing)?)
+}
+
+/// Whether an output is one of cells, by its name.
+pub(crate) fn is_cells(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("h5ad" | "zarr"))
 }
 
 /// Whether an output is a table, by its name.
@@ -185,6 +190,20 @@ pub(crate) fn is_table(path: &Path) -> bool {
 /// `cells.h5ad` → `cells.report.html`: a file that goes beside an output.
 pub(crate) fn beside(output: &Path, suffix: &str) -> PathBuf {
     output.with_extension(suffix)
+}
+
+/// As [`beside`], for what belongs to one output: `cells.h5ad` → `cells.report.html`, but `cells.csv` →
+/// `cells.csv.report.html`, so that the same cells in another form have files of their own.
+pub(crate) fn companion(output: &Path, suffix: &str) -> PathBuf {
+    let extension = output.extension().and_then(|extension| extension.to_str());
+    match extension {
+        Some("zarr" | "h5mu" | "csv" | "tsv" | "parquet") => {
+            let mut name = output.file_name().unwrap_or_default().to_owned();
+            name.push(format!(".{suffix}"));
+            output.with_file_name(name)
+        }
+        _ => beside(output, suffix),
+    }
 }
 
 /// Folder in which rows wait until they are written: beside the output, where there must be room

@@ -5,7 +5,9 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -21,6 +23,8 @@ use crate::{
 
 /// What goes on for longer is told of, where nothing is drawn.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How often it is looked whether that is so.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// Tells how far something is, where nothing is drawn and people want to know.
 struct Voice {
@@ -46,6 +50,37 @@ impl Voice {
             drop(last);
             self.host.tell(&line());
         }
+    }
+}
+
+/// Says now and then, until it is dropped, that a stage goes on: one that counts nothing, or seldom, has no other word.
+struct Beat {
+    /// Closed when this is dropped, which ends the thread.
+    _end: mpsc::Sender<()>,
+}
+
+impl Beat {
+    /// Looks each second, or so often, whether the last word was long ago.
+    fn new(voice: &Arc<Voice>, bar: &ProgressBar, every: Duration) -> Option<Self> {
+        if !voice.speaks {
+            return None;
+        }
+        let (end, ended) = mpsc::channel::<()>();
+        let (voice, bar, begun) = (Arc::clone(voice), bar.clone(), Instant::now());
+        let speak = move || {
+            while ended.recv_timeout(every) == Err(mpsc::RecvTimeoutError::Timeout) {
+                voice.tell(|| {
+                    let since = HumanDuration(Duration::from_secs(begun.elapsed().as_secs()));
+                    match bar.length().unwrap_or(0) {
+                        0 => format!("{}: {since} so far", bar.prefix()),
+                        _ => format!("{}: {}", bar.prefix(), how_far(&bar, "cells")),
+                    }
+                });
+            }
+        };
+        // Without a thread there is silence, and the work goes on.
+        thread::Builder::new().name("progress".into()).spawn(speak).ok()?;
+        Some(Self { _end: end })
     }
 }
 
@@ -83,14 +118,16 @@ fn counting(is_drawn: bool, total: u64, template: &str) -> ProgressBar {
 /// an error ends a command.
 pub(crate) struct Bar {
     is_drawn: bool,
-    voice: Voice,
+    voice: Arc<Voice>,
     drawn: Mutex<ProgressBar>,
+    beat: Mutex<Option<Beat>>,
 }
 
 impl Bar {
     pub(crate) fn new(printer: Printer) -> Self {
         let drawn = Mutex::new(ProgressBar::hidden());
-        Self { is_drawn: printer.draws_progress(), voice: Voice::new(printer), drawn }
+        let voice = Arc::new(Voice::new(printer));
+        Self { is_drawn: printer.draws_progress(), voice, drawn, beat: Mutex::default() }
     }
 
     fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
@@ -99,9 +136,16 @@ impl Bar {
         }
     }
 
+    fn beats(&self, beat: Option<Beat>) {
+        if let Ok(mut there) = self.beat.lock() {
+            *there = beat;
+        }
+    }
+
     /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.with(|bar| bar.finish_and_clear());
+        self.beats(None);
     }
 }
 
@@ -117,6 +161,7 @@ impl Observer for Bar {
         if self.is_drawn && total == 0 {
             bar.enable_steady_tick(Duration::from_millis(100));
         }
+        self.beats(Beat::new(&self.voice, &bar, BEAT));
         self.with(|old| {
             old.finish_and_clear();
             *old = bar;
@@ -278,6 +323,18 @@ mod tests {
         let Some(long_ago) = long_ago else { return };
         *loud.last.lock().unwrap() = long_ago;
         assert!(spoken(&loud) && !spoken(&loud));
+        // A stage that counts nothing is told of, too.
+        *loud.last.lock().unwrap() = long_ago;
+        let loud = Arc::new(loud);
+        let bar = counting(false, 0, "");
+        let beat = Beat::new(&loud, &bar, Duration::from_millis(1));
+        let end = Instant::now() + Duration::from_secs(20);
+        while loud.last.lock().unwrap().elapsed() >= SILENCE && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
+        }
+        drop(beat);
+        assert!(loud.last.lock().unwrap().elapsed() < SILENCE);
+        assert!(Beat::new(&Arc::new(voice(true)), &bar, BEAT).is_none());
         let quiet = voice(true);
         *quiet.last.lock().unwrap() = long_ago;
         assert!(!spoken(&quiet));

@@ -24,6 +24,18 @@ impl SampleArgs {
         !self.names.is_empty()
     }
 
+    /// As [`of_inputs`](Self::of_inputs), where no two inputs measure the same cells: then each has a sample of its own.
+    pub(crate) fn of_each(&self, n: usize) -> Result<Vec<Option<&str>>> {
+        let is_twice = |(place, name): &(usize, &String)| self.names[..*place].contains(name);
+        if let Some((_, name)) = self.names.iter().enumerate().find(is_twice) {
+            bail!(
+                "--sample names `{name}` twice: cells of both would be called alike; name each input otherwise, such as \
+                 {name}-1,{name}-2"
+            );
+        }
+        self.of_inputs(n)
+    }
+
     /// The sample of each of `n` inputs, `None` if none is named.
     pub(crate) fn of_inputs(&self, n: usize) -> Result<Vec<Option<&str>>> {
         if !self.are_named() {

@@ -36,7 +36,7 @@ pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> u8
 }
 
 fn report(error: &Error, flags: &Flags) {
-    let Run { host, envelope, .. } = Run::current();
+    let host = Run::current().host;
     let mut said: Vec<String> = Vec::new();
     for cause in error.chain() {
         let cause = message(cause, flags);
@@ -53,7 +53,13 @@ fn report(error: &Error, flags: &Flags) {
     if let Some(hint) = &hint {
         host.tell(&format!("hint: {}", shown(hint, "    ")));
     }
-    if let Some(json) = envelope.error(&said, hint.as_deref()) {
+    print_json(&said, hint.as_deref());
+}
+
+/// Prints an error as JSON, if that was asked for: the messages from the outermost to the cause.
+pub(crate) fn print_json(said: &[String], hint: Option<&str>) {
+    let Run { host, envelope, .. } = Run::current();
+    if let Some(json) = envelope.error(said, hint) {
         // It was told on stderr; if stdout is closed, that is all there is to say.
         drop(host.print(format!("{}\n", shown_json(&json)).as_bytes()));
     }
@@ -79,6 +85,9 @@ fn of_model(error: &scgpt_model::Error) -> Option<Advice> {
     let advice = Advice::from(error.hint()?);
     Some(match error {
         scgpt_model::Error::Mismatch { .. } => advice + " (" + Setting("partial") + ")",
+        scgpt_model::Error::Read { path, .. } if !path.exists() => {
+            advice + "; `scgpt models list` has names of models that are fetched"
+        }
         _ => advice,
     })
 }

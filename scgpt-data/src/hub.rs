@@ -130,7 +130,11 @@ impl FolderCache {
         if self.is_offline {
             let folder = kept.ok_or_else(|| {
                 let problem = "is not on this machine, and nothing is fetched in offline mode";
-                Self::failed(address, io::Error::other(problem))
+                Error::unsuited(
+                    format!("`{address}` {problem}"),
+                    "unset SCGPT_OFFLINE and HF_HUB_OFFLINE where there is a network; or copy the folder of the model here, \
+                     and name that",
+                )
             })?;
             let unasked = Some("offline mode".into());
             return Ok(Fetched { folder, bytes: 0, unasked });

@@ -165,10 +165,12 @@ impl Summary {
             let similar =
                 |name: String| similar_names(&name, names.iter().map(String::as_str)).hint();
             let similar = named(layer).map_or_else(String::new, similar);
+            let has_raw = self.matrices.iter().any(|matrix| matrix.layer == Layer::Raw);
+            let raw = if has_raw { " (`raw` is raw/X)" } else { "" };
             let there = there.join(", ");
             (
                 format!("no such matrix; the file has {there}{similar}"),
-                Advice::from("choose one of these by ") + Setting("layer") + " (`raw` is raw/X)",
+                Advice::from("choose one of these by ") + Setting("layer") + raw,
             )
         };
         Error::invalid(&self.path, layer.to_string(), problem).with_hint(hint)

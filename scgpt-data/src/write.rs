@@ -35,7 +35,7 @@ mod zarr;
 
 #[cfg(feature = "h5ad")]
 use std::fs::{self, File};
-use std::{io, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use serde_json::{Value, json};
 
@@ -85,6 +85,9 @@ use crate::{
 pub struct Additions {
     /// Matrices with one row a cell.
     pub obsm: Vec<(String, RowSpool)>,
+    /// Names of the columns of matrices of `obsm`, by theirs, where they have some: a table has them, and `obsm` of a file
+    /// has none.
+    pub obsm_columns: BTreeMap<String, Vec<String>>,
     /// Matrices of cells against cells.
     pub obsp: Vec<(String, Csr)>,
     /// Columns with one entry a cell.

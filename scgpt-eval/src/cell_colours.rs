@@ -1,6 +1,6 @@
 //! [`CellColours`]: what the cells of a map are called, and by what they can be coloured.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scgpt_data::{
     CellSource, Column, Error, Frame, GeneNames, Layer, Result, gene_columns, is_url, similar_names,
@@ -45,6 +45,9 @@ pub struct CellColours {
 pub struct ColourChoice<'a> {
     /// Columns that a command adds to those of the file, whole; they come first.
     pub added: &'a [(String, Column)],
+    /// Colours, as `#rrggbb`, that labels of these columns have elsewhere, such as where a model learned them: they
+    /// come before those of the file.
+    pub known: &'a [(String, String)],
     /// What was asked for by name, columns of `obs` or genes: the first of them colours the map.
     pub wanted: &'a [String],
     /// The matrix that genes are read from.
@@ -135,6 +138,7 @@ impl CellColours {
             of_obs.iter().map(|name| name.as_str()).collect()
         };
         let mut found = Self::of_columns(source, &obs, cells, choice.added, &firsts);
+        found.know(choice.known, choice.added.len());
         found.first =
             found.columns.iter().position(|it| firsts.first() == Some(&&*it.name)).unwrap_or(0);
         let is_labels = |place: &usize| {
@@ -205,6 +209,34 @@ impl CellColours {
             found.notes.push(format!("{n_left_out} further columns of obs are not in the menu"));
         }
         found
+    }
+
+    /// Gives labels of the first `n` columns the colours that are known of them.
+    fn know(&mut self, known: &[(String, String)], n: usize) {
+        let known: BTreeMap<&str, &String> = known.iter().map(|(name, it)| (&**name, it)).collect();
+        for column in self.columns.iter_mut().take(n) {
+            let ColourValues::Categories { categories, .. } = &mut column.values else { continue };
+            for category in categories {
+                let own = known.get(&*category.name).map(|colour| (*colour).clone());
+                category.colour = own.or(category.colour.take());
+            }
+        }
+    }
+
+    /// Adds a column that was made of all cells when the other columns, of the cells `cells`, were known. Where one of
+    /// the file is called alike, the new one takes its place in the menu; if the file's is one of the first `kept`, it stays
+    /// under a name that says whose it is.
+    pub fn add(&mut self, cells: &[usize], (name, column): (String, &Column), kept: usize) {
+        let Some(values) = values(&column.pick(cells), true) else { return };
+        match self.place(&name) {
+            Some(place) if place >= kept => drop(self.columns.remove(place)),
+            Some(place) => self.columns[place].name = format!("{name} of the input"),
+            None => {}
+        }
+        let place = kept.min(self.columns.len());
+        // What is shown first stays so.
+        self.first += usize::from(self.first >= place && !self.columns.is_empty());
+        self.columns.insert(place, Colouring { name, values });
     }
 
     /// Adds genes that were asked for, and some that tell the labels of the column `grouping` apart.
@@ -289,21 +321,48 @@ impl CellColours {
     }
 }
 
+/// The colours, as `#rrggbb`, of `labels` of a column of `obs`, by their names: those of the file, if it has some, or
+/// else those that they have together on any page. None of more than 60 labels, which colours do not tell apart.
+///
+/// # Errors
+/// If `obs` cannot be read.
+pub fn label_colours(
+    source: &dyn CellSource,
+    column: &str,
+    labels: &[String],
+) -> Result<Vec<(String, String)>> {
+    if labels.len() > CATEGORIES {
+        return Ok(Vec::new());
+    }
+    let obs = source.obs()?;
+    let all = Colouring::labels(column, labels.iter().map(|label| Some(&**label)));
+    let of_file = CellColours::of_columns(source, &obs, &[], &[], &[column]).columns;
+    let of_file = of_file.into_iter().filter(|it| it.name == column);
+    let columns: Vec<Colouring> = [all].into_iter().chain(of_file).collect();
+    let colours = category_colours(&columns).swap_remove(0);
+    let ColourValues::Categories { categories, .. } = &columns[0].values else {
+        return Ok(Vec::new());
+    };
+    Ok(categories.iter().map(|it| it.name.clone()).zip(colours).collect())
+}
+
 /// `uns` entries with the colours of columns that a command adds, one of each column of up to 60 labels:
-/// by scanpy's names and the colours that these labels have on pages.
+/// by scanpy's names and the colours that these labels have on pages, those that are `known` of them above all.
 ///
 /// # Errors
 /// If `obs` cannot be read.
 pub fn added_colours(
     source: &dyn CellSource,
     added: &[(String, Column)],
+    known: &[(String, String)],
 ) -> Result<Vec<(String, Value)>> {
     let obs = source.obs()?;
     let few: Vec<&(String, Column)> = added.iter().filter(|(_, column)| is_few(column)).collect();
     let few: Vec<(String, Column)> =
         few.into_iter().map(|(name, column)| (name.clone(), column.pick(&[]))).collect();
-    let columns = CellColours::of_columns(source, &obs, &[], &few, &[]).columns;
-    let colours = category_colours(&columns);
+    let mut found = CellColours::of_columns(source, &obs, &[], &few, &[]);
+    found.know(known, few.len());
+    let colours = category_colours(&found.columns);
     let of =
         |(name, colours): (&(String, Column), Vec<String>)| (colours_key(&name.0), colours.into());
     Ok(few.iter().zip(colours).map(of).collect())
@@ -390,101 +449,4 @@ fn colour(colouring: &mut Colouring, own: &[String]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use scgpt_data::{Csr, MemoryCells};
-
-    use super::*;
-
-    /// Cells whose file has colours; whether their matrix cannot be read.
-    struct Coloured(MemoryCells<'static>, bool);
-
-    impl CellSource for Coloured {
-        scgpt_data::forward!(0: summary, obs, var, read_obsm, unread);
-
-        fn read(&mut self, layer: &Layer, rows: std::ops::Range<usize>) -> Result<Csr> {
-            if self.1 { Err(Error::Option("scaled".into())) } else { self.0.read(layer, rows) }
-        }
-
-        fn read_lists(&self, name: &str) -> scgpt_data::Result<BTreeMap<String, Vec<String>>> {
-            let colours = ["#ff0000", "#00ff00ff"].map(String::from).to_vec();
-            let is_there = name == "type_colors";
-            Ok(is_there.then(|| (name.to_owned(), colours)).into_iter().collect())
-        }
-    }
-
-    #[test]
-    fn columns_of_obs_become_colours() {
-        let column = |labels: [&str; 4]| Column::categorical(&labels.map(String::from));
-        let columns: Vec<(&str, Column)> = vec![
-            ("n", Column::Integer(vec![Some(4), None, Some(9), Some(5)])),
-            ("constant", Column::Float(vec![Some(1.0); 4])),
-            ("one", column(["a", "a", "a", "a"])),
-            ("type", column(["T", "B", "T", "T"])),
-            ("ok", Column::Boolean(vec![Some(true), Some(false), None, Some(true)])),
-        ];
-        let obs = Frame {
-            columns: columns.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),
-            ..Frame::of_names(["c0", "c1", "c2", "c3"])
-        };
-        let var = Frame::of_names(["gene"]);
-        let matrix = Csr::of_rows(1, (0..4).map(|_| (vec![], vec![]))).unwrap();
-        let cells = Coloured(MemoryCells::of(matrix, obs.clone(), var).unwrap(), false);
-        let found = CellColours::of_columns(&cells, &obs, &[1, 3], &[], &["type"]);
-        assert_eq!(found.names, ["c1", "c3"]);
-        let names: Vec<&str> = found.columns.iter().map(|it| it.name.as_str()).collect();
-        // The number of cell c1 is missing, so that one is left: it tells nothing.
-        assert_eq!(names, ["type", "ok"]);
-        let ColourValues::Categories { codes, categories } = &found.columns[0].values else {
-            panic!()
-        };
-        assert_eq!(codes, &[Some(0), Some(1)]);
-        let colours: Vec<_> = categories.iter().map(|it| it.colour.as_deref()).collect();
-        assert_eq!(colours, [Some("#ff0000"), Some("#00ff00")]);
-        let all = CellColours::of_columns(&cells, &obs, &[0, 1, 2, 3], &[], &[]);
-        let names: Vec<&str> = all.columns.iter().map(|it| it.name.as_str()).collect();
-        assert_eq!(names, ["n", "type", "ok"]);
-    }
-
-    #[test]
-    fn added_columns_have_the_colours_of_the_file_and_genes_are_found() {
-        let types = Column::categorical(&["T", "B", "T", "B"].map(String::from));
-        let mut obs = Frame::of_names(["c0", "c1", "c2", "c3"]);
-        obs.columns.push(("type".into(), types.clone()));
-        let rows = (0..4_u8).map(|cell| (vec![0, 1], vec![1.0 + f32::from(cell), 4.0]));
-        let matrix = Csr::of_rows(2, rows).unwrap();
-        let memory = MemoryCells::of(matrix, obs, Frame::of_names(["CD3D", "MS4A1"])).unwrap();
-        let mut cells = Coloured(memory, false);
-        let added = vec![("prediction".to_owned(), types)];
-        let [(key, colours)] = &added_colours(&cells, &added).unwrap()[..] else { panic!() };
-        // Categories in their order: B, T.
-        assert_eq!(
-            (key.as_str(), colours),
-            ("prediction_colors", &serde_json::json!(["#ff0000", "#00ff00"]))
-        );
-        let wanted = ["MS4A1".to_owned()];
-        let names = GeneNames::BEST;
-        let choice =
-            ColourChoice { added: &added, wanted: &wanted, layer: &Layer::X, gene_names: &names };
-        let found = CellColours::choose(&mut cells, &[0, 2, 3], &choice).unwrap();
-        let turned = CellColours::choose(&mut cells, &[3, 0, 2], &choice).unwrap();
-        assert_eq!(turned.names, ["c3", "c0", "c2"]);
-        let ColourValues::Numbers(values) = &turned.columns[2].values else { panic!() };
-        assert!(values[1] > values[2] && values[2] > values[0], "less of it in larger cells");
-        let of: Vec<&str> = found.columns.iter().map(|it| it.name.as_str()).collect();
-        assert_eq!(of[..3], ["prediction", "type", "gene MS4A1"]);
-        assert_eq!((found.first, found.names.len()), (2, 3));
-        // Where they cannot be read, that is said, unless one was asked for.
-        cells.1 = true;
-        let bare = ColourChoice { wanted: &[], ..choice };
-        let bare = CellColours::choose(&mut cells, &[0, 2], &bare).unwrap();
-        assert!(bare.columns.len() == 2 && bare.said().contains("`X` cannot be read"));
-        assert!(CellColours::choose(&mut cells, &[0], &choice).is_err());
-        let wanted = ["MS4A2".to_owned()];
-        let refused =
-            CellColours::choose(&mut cells, &[0], &ColourChoice { wanted: &wanted, ..choice });
-        let refused = refused.unwrap_err().to_string();
-        assert!(refused.contains("nor a gene") && refused.contains("MS4A1"), "{refused}");
-    }
-}
+mod tests;

@@ -54,7 +54,7 @@ impl LabelSummary<'_> {
         let unknown = self.is_unknown.iter().filter(|&&it| it).count();
         (2 * unknown > n).then(|| {
             format!(
-                "{:.0} % of the cells are unknown, unlike everything that was learned: their labels are the nearest there \
+                "{:.1} % of the cells are unknown, unlike everything that was learned: their labels are the nearest there \
                  were, and probably wrong",
                 100.0 * unknown as f64 / n as f64
             )
@@ -161,6 +161,6 @@ mod tests {
         assert!(!html.contains("never"));
         assert_eq!(labels.caution(), None, "half is not most");
         labels.is_unknown = &[true, false, true, true];
-        assert!(labels.caution().unwrap().contains("75 % of the cells are unknown"));
+        assert!(labels.caution().unwrap().contains("75.0 % of the cells are unknown"));
     }
 }

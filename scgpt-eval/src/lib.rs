@@ -50,7 +50,7 @@ pub mod study;
 mod told;
 
 pub use crate::{
-    cell_colours::{CellColours, ColourChoice, added_colours},
+    cell_colours::{CellColours, ColourChoice, added_colours, label_colours},
     cell_map::{AXES, CellMap},
     cell_space::CellSpace,
     doubts::{doubts, doubts_of_shards},

@@ -88,34 +88,38 @@ fn svg_of(height: f64, attributes: &str, label: &str, body: &str) -> String {
 /// Bars below each other, each between its name and its label, and in the colour that a category of `columns` by its
 /// name has.
 pub(crate) fn bars(bars: &[Bar], columns: &[Colouring]) -> String {
-    // Room for a name of capitals.
-    const LEFT: f64 = 212.0;
+    /// Letters of a name; in the width that is left, bars can still be compared.
+    const LETTERS: usize = 44;
     const STEP: f64 = 26.0;
+    let names: Vec<String> = bars.iter().map(|bar| cut(&bar.name, LETTERS)).collect();
+    let longest = names.iter().map(|name| width_of(name, 12.0)).fold(0.0, f64::max);
+    let left = (longest + 16.0).max(212.0);
     let most = bars.iter().map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
     let paints = palette::colours_of(bars.iter().map(|bar| &*bar.name), columns);
     let body: String = bars
         .iter()
         .zip(paints)
+        .zip(&names)
         .enumerate()
-        .map(|(index, (bar, paint))| {
+        .map(|(index, ((bar, paint), shown))| {
             let colour =
                 paint.map_or_else(String::new, |paint| format!(" style=\"fill:{}\"", paint.css()));
             let y = index as f64 * STEP;
             // Something is never drawn as nothing, nor nothing as something.
             let width = if bar.value > 0.0 {
-                (bar.value / most * (WIDTH - LEFT - 130.0)).max(1.0)
+                (bar.value / most * (WIDTH - left - 130.0)).max(1.0)
             } else {
                 0.0
             };
             format!(
-                "<g><title>{name}: {label}</title><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\
-                 <rect class=\"bar\"{colour} x=\"{LEFT}\" y=\"{}\" width=\"{width:.1}\" height=\"16\" rx=\"2\"/>\
+                "<g><title>{name}: {label}</title><text x=\"{:.1}\" y=\"{}\" text-anchor=\"end\">{}</text>\
+                 <rect class=\"bar\"{colour} x=\"{left:.1}\" y=\"{}\" width=\"{width:.1}\" height=\"16\" rx=\"2\"/>\
                  <text class=\"soft\" x=\"{:.1}\" y=\"{}\">{label}</text></g>",
-                LEFT - 10.0,
+                left - 10.0,
                 y + 16.0,
-                escape(&shortened(&bar.name)),
+                escape(shown),
                 y + 4.0,
-                LEFT + width + 8.0,
+                left + width + 8.0,
                 y + 16.0,
                 name = escape(&bar.name),
                 label = escape(&bar.label),
@@ -181,6 +185,17 @@ pub(crate) fn histogram(counts: &[u64], first: f64, width: f64, unit: &str) -> S
     svg(HEIGHT, &label, &body)
 }
 
+/// The width of a text in that size of type, by what letters of the usual typefaces take; rather more than less.
+fn width_of(text: &str, size: f64) -> f64 {
+    let of = |letter: char| match letter {
+        'i' | 'j' | 'l' | 't' | 'f' | 'I' | '.' | ',' | ':' | '|' | '/' | ' ' | '(' | ')' => 0.36,
+        'm' | 'w' | 'M' | 'W' => 0.92,
+        _ if letter.is_uppercase() => 0.72,
+        _ => 0.58,
+    };
+    size * text.chars().map(of).sum::<f64>()
+}
+
 /// The first letters of a long name.
 fn shortened(name: &str) -> String {
     cut(name, NAME)
@@ -237,6 +252,22 @@ mod tests {
             (short(1_500_000.0), short(12.0), short(0.25), short(-0.02)),
             ("1.5M".into(), "12".into(), "0.25".into(), "-0.02".into())
         );
+    }
+
+    #[test]
+    fn long_names_of_types_are_whole_beside_their_bars() {
+        let name = "CD8-positive, alpha-beta memory T cell";
+        let bar = |name: &str| Bar { name: name.into(), value: 1.0, label: "1".into() };
+        let drawn = bars(&[bar(name)], &[]);
+        assert!(drawn.contains(&format!(">{name}</text>")), "{drawn}");
+        let left = |drawn: &str| {
+            let (_, rest) = drawn.split_once("<rect").unwrap();
+            let (_, x) = rest.split_once(" x=\"").unwrap();
+            x.split('"').next().unwrap().parse::<f64>().unwrap()
+        };
+        // The name has room, and bars of short names begin where they always did.
+        assert!(left(&drawn) - 10.0 >= width_of(name, 12.0));
+        assert!((left(&bars(&[bar("B")], &[])) - 212.0).abs() < 1e-9);
     }
 
     #[test]

@@ -78,10 +78,11 @@ impl Page {
         self.push(&format!("<p>{}</p>\n", escape(text)))
     }
 
-    /// Adds a few numbers in large type: what each is, and its value.
+    /// Adds a few numbers in large type: what each is, and its value. Of one thing it says so: `1 condition`.
     pub fn numbers(&mut self, numbers: &[(&str, String)]) -> &mut Self {
         let cards = numbers.iter().map(|(name, value)| {
-            format!("<div><dd>{}</dd><dt>{}</dt></div>", escape(value), escape(name))
+            let name = if value == "1" { one_of(name) } else { (*name).to_owned() };
+            format!("<div><dd>{}</dd><dt>{}</dt></div>", escape(value), escape(&name))
         });
         self.push(&format!("<dl class=\"numbers\">{}</dl>\n", cards.collect::<String>()))
     }
@@ -270,6 +271,25 @@ impl Page {
     }
 }
 
+/// The name of a number of things, where there is one of them: `cells of each` → `cell of each`.
+fn one_of(name: &str) -> String {
+    let (first, rest) = name.split_at(name.find(' ').unwrap_or(name.len()));
+    let one = if let Some(stem) = first.strip_suffix("ies") {
+        format!("{stem}y")
+    } else if let Some(stem) = ["ches", "sses", "shes", "xes"]
+        .iter()
+        .any(|end| first.ends_with(end))
+        .then(|| first.strip_suffix("es"))
+        .flatten()
+    {
+        stem.to_owned()
+    } else {
+        let is_many = first.ends_with('s') && !first.ends_with("ss");
+        first[..first.len() - usize::from(is_many)].to_owned()
+    };
+    one + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,6 +302,23 @@ mod tests {
         assert!(html.contains("a &lt;b&gt; &amp; &quot;c&quot;"));
         assert_eq!(html.matches("<script>").count(), 1);
         assert!(html.contains("Figure 1.") && html.contains("Figure 2."));
+    }
+
+    #[test]
+    fn one_thing_is_not_called_many() {
+        let names = ["conditions", "cells of each", "batches", "types found", "classes", "genes"];
+        let ones = ["condition", "cell of each", "batch", "type found", "class", "gene"];
+        assert_eq!(names.map(one_of), ones);
+        assert_eq!(
+            ["unknown", "cell type", "compared by"].map(one_of),
+            ["unknown", "cell type", "compared by"]
+        );
+        let mut page = Page::new("", "");
+        page.numbers(&[("conditions", "1".into()), ("genes", "12".into())]);
+        assert!(
+            page.to_html().contains("<dt>condition</dt>")
+                && page.to_html().contains("<dt>genes</dt>")
+        );
     }
 
     #[test]

@@ -78,10 +78,12 @@ use scgpt_data::{
 use scgpt_eval::{
     CellColours, ColourChoice, LabelMap, Labels,
     baseline::{BaselineOptions, SimpleMethod},
+    label_colours,
 };
 use scgpt_train::{TrainConfig, TrainObserver};
 
 pub use self::{
+    annotated_page::FoundBeside,
     artefact::{Artefact, ArtefactRecord},
     calibration::{Calibration, UnknownScore},
     choice::Choice,
@@ -294,7 +296,8 @@ impl<'a> Annotation<'a> {
         let path = source.summary().path.display().to_string();
         let colours = self.colours(&session, &first, source)?;
         let report = AnnotateReport::new(&self, &session, path, &first, methods, colours);
-        self.publish(&session, &first, &report)?;
+        let of_classes = label_colours(source, self.options.label, &self.labels.classes)?;
+        self.publish(&session, &first, &report, of_classes)?;
         Ok(report)
     }
 
@@ -346,7 +349,8 @@ impl<'a> Annotation<'a> {
             column.map(|it| (self.options.label.to_owned(), it)).into_iter().collect();
         let gene_names =
             GeneNames { column: Some(self.genes.column.clone()), ..gene_names.clone() };
-        let choice = ColourChoice { added: &added, wanted: &[], layer, gene_names: &gene_names };
+        let choice =
+            ColourChoice { added: &added, known: &[], wanted: &[], layer, gene_names: &gene_names };
         Ok(CellColours::choose(source, &cells, &choice)?)
     }
 
@@ -356,6 +360,7 @@ impl<'a> Annotation<'a> {
         session: &Session<'_>,
         first: &Finished,
         report: &AnnotateReport,
+        colours: Vec<(String, String)>,
     ) -> Result<()> {
         let Finished { trained, verdict, .. } = first;
         let answers = &verdict.answers;
@@ -363,6 +368,7 @@ impl<'a> Annotation<'a> {
             method: verdict.method,
             label: self.options.label.into(),
             classes: self.labels.classes.clone(),
+            colours: colours.into_iter().collect(),
             counts: report.data.classes.iter().map(|class| class.training).collect(),
             max_length: self.config.max_length,
             tie_mode: self.config.tie_mode,

@@ -197,6 +197,10 @@ impl ArtefactKind {
             if let Some(error) = self.kind.instead(folder) {
                 return error;
             }
+            if !folder.exists() {
+                let problem = format!("`{}`: no such folder", folder.display());
+                return Error::unsuited(problem, self.kind.made());
+            }
             let what = if folder.is_dir() {
                 format!("no such file: the folder is no artefact of `{}`", self.made_by)
             } else {

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use scgpt_data::Source;
 use scgpt_model::ModelDir;
 
 use crate::error::{Error, Result};
@@ -71,7 +72,7 @@ impl FolderKind {
     pub(crate) fn of(path: &Path) -> Self {
         let has = |name: &str| path.join(name).exists();
         if path.is_file() {
-            return Self::File;
+            return if Source::recognises(path) { Self::Cells } else { Self::File };
         }
         [
             (has(ANNOTATION), Self::Annotation),
@@ -126,7 +127,7 @@ impl FolderKind {
             Self::Index => "an index of `scgpt map index`",
             Self::Shards => "a folder of token shards",
             Self::Run => "a run of `scgpt pretrain`",
-            Self::Cells => "a folder of cells",
+            Self::Cells => "cells",
             Self::File => "a file",
             Self::Other => "neither a model nor anything else that this program writes",
         }
@@ -149,7 +150,9 @@ impl FolderKind {
                     "name `{path}/model`, or let `scgpt pretrain` resume the run if it is not there yet"
                 );
             }
-            Self::Cells => "cells are the input of a command, not its model",
+            Self::Cells => {
+                "cells are the input of a command, not its model; perhaps both are swapped"
+            }
             Self::File => {
                 "models, artefacts, indices and shards are folders: name the folder, not a file in it"
             }
@@ -159,7 +162,7 @@ impl FolderKind {
     }
 
     /// The command that makes such a folder, in words.
-    fn made(self) -> &'static str {
+    pub(crate) fn made(self) -> &'static str {
         match self {
             Self::Annotation => "make an artefact with `scgpt annotate train`",
             Self::Integration => "make an artefact with `scgpt integrate`",

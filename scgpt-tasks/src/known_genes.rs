@@ -43,8 +43,8 @@ impl KnownGenes {
             ),
             None => (tokens.count(), alignment.vocabulary),
         };
-        // `<cls>` is a token, too.
-        let at_once = max_length.saturating_sub(1).max(1);
+        // `<cls>` is a token, too; what has no limit sees all genes at once.
+        let at_once = max_length.saturating_sub(1).clamp(1, of_model.max(1));
         Self { matched, of_model, is_trained: trained.is_some(), at_once }
     }
 

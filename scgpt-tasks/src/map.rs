@@ -33,6 +33,7 @@
 //! let cells = ReferenceCells {
 //!     rows: &rows,
 //!     labels: &[("type".into(), Labels::read(&obs, "type")?)],
+//!     colours: Vec::new(),
 //!     source: "four cells".into(),
 //!     made_by: MadeBy::Obsm("X_pca".into()),
 //!     genes: None,

@@ -24,7 +24,18 @@ use crate::{
 };
 
 /// Names of the embeddings that are taken if none is named, the first that is there.
-const EMBEDDINGS: [&str; 2] = ["X_scGPT", "X_pca"];
+const EMBEDDINGS: [&str; 8] = [
+    "X_scGPT",
+    "X_scgpt_pca",
+    "X_scVI",
+    "X_harmony",
+    "X_pca_harmony",
+    "X_combat",
+    "X_pca",
+    "X_lsi",
+];
+/// What names of maps, places and what was told of cells begin with: no cells are compared by these unasked.
+const NO_EMBEDDINGS: [&str; 5] = ["X_umap", "X_tsne", "X_draw_graph", "spatial", "scgpt_"];
 /// Cells whose embeddings are read at a time.
 const BLOCK: usize = 4096;
 
@@ -47,15 +58,21 @@ pub(crate) struct CellsArgs {
     #[command(flatten)]
     #[serde(skip)]
     output: OutputArgs,
-    /// Name of the embedding in obsm [default: X_scGPT, else X_pca, else the only one, else principal components
-    /// are computed]
+    /// Name of the embedding in obsm [default: X_scGPT, else X_scgpt_pca, X_harmony, X_pca or another usual one, else
+    /// the only one, else principal components are computed]
     #[arg(long, value_name = "NAME", env = "SCGPT_EMBEDDING")]
     embedding: Option<String>,
     /// Cells of a neighbourhood, the cell itself included
     #[arg(long, value_name = "N", default_value_t = 15, env = "SCGPT_NEIGHBOURS")]
     neighbours: usize,
     /// Resolution of clusters: the higher, the more and the smaller
-    #[arg(long, value_name = "R", default_value_t = 1.0, env = "SCGPT_RESOLUTION")]
+    #[arg(
+        long,
+        alias = "leiden",
+        value_name = "R",
+        default_value_t = 1.0,
+        env = "SCGPT_RESOLUTION"
+    )]
     resolution: f64,
     /// Make no UMAP
     #[arg(long)]
@@ -101,7 +118,7 @@ pub(crate) fn run(args: &CellsArgs, printer: Printer) -> Result<()> {
     bar.finish();
     let layer = Layer::from(args.layer.as_str());
     let added: Vec<_> = found.column().into_iter().collect();
-    let choice = args.page.colors.choice(&added, (&layer, &GeneNames::BEST));
+    let choice = args.page.colors.choice(&added, &[], (&layer, &GeneNames::BEST));
     let page = |path| {
         let page = found.page(&mut source, &name, (&rows, width), &choice)?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
@@ -122,18 +139,37 @@ pub(crate) fn run(args: &CellsArgs, printer: Printer) -> Result<()> {
         "cells": rows.len() / width.max(1),
         "embedding": name,
         "clusters": found.n_clusters(),
-        "slots": found.slots(),
+        "slots": neighbourhood::slots(&found, &args.output.path),
         "not_carried_over": skipped,
         "output": args.output.path,
     });
     let mut summary = vec![
         ("cells", (rows.len() / width.max(1)).to_string()),
         ("compared by", format!("{name}, {width} wide")),
-        ("neighbours", neighbourhood::line(&found)),
+        ("neighbours", neighbourhood::line(&found, &args.output.path)),
         ("output", args.output.path.display().to_string()),
     ];
     summary.extend(page.map(MadePage::write).transpose()?);
     printer.written(&warnings.beside(&record), &summary)
+}
+
+/// The embedding that is meant where none was named: one of a usual name, else the only one; `None` if there is nothing
+/// but maps and what was told of the cells.
+///
+/// # Errors
+/// The names of several that might be meant.
+fn usual(there: &[String]) -> Result<Option<&str>, Vec<&str>> {
+    let known = EMBEDDINGS.into_iter().find(|name| there.iter().any(|other| other == name));
+    if let Some(name) = known {
+        return Ok(Some(name));
+    }
+    let is_other = |name: &&str| NO_EMBEDDINGS.iter().any(|other| name.starts_with(other));
+    let rest: Vec<&str> = there.iter().map(String::as_str).filter(|name| !is_other(name)).collect();
+    match rest[..] {
+        [] => Ok(None),
+        [only] => Ok(Some(only)),
+        _ => Err(rest),
+    }
 }
 
 impl CellsArgs {
@@ -146,17 +182,28 @@ impl CellsArgs {
         bar: &Bar,
     ) -> Result<Embedded> {
         let there: Vec<String> = source.summary().obsm().map(str::to_owned).collect();
-        let usual = EMBEDDINGS.iter().find(|&name| there.iter().any(|other| other == name));
-        let chosen = match (&self.embedding, usual, &there[..]) {
-            (Some(name), ..) => name.clone(),
-            (None, Some(&name), _) => name.into(),
-            (None, None, [only]) => only.clone(),
-            (None, None, []) => return self.components(source, warnings, printer, bar),
-            (None, None, many) => bail!(
-                "`{}` has several embeddings, and none is named X_scGPT or X_pca: name one by --embedding ({})",
-                self.input.display(),
-                many.join(", ")
-            ),
+        let chosen = match &self.embedding {
+            Some(name) => name.clone(),
+            None => match usual(&there) {
+                Ok(Some(name)) => {
+                    let others: Vec<&str> =
+                        there.iter().map(String::as_str).filter(|other| *other != name).collect();
+                    if !others.is_empty() {
+                        printer.remark(&format!(
+                            "note: cells are compared by obsm/{name}; --embedding takes another ({})",
+                            others.join(", ")
+                        ));
+                    }
+                    name.to_owned()
+                }
+                Ok(None) => return self.components(source, warnings, printer, bar),
+                Err(many) => bail!(
+                    "`{}` has several embeddings, and none has a usual name such as X_scGPT or X_pca: name one by \
+                     --embedding ({})",
+                    self.input.display(),
+                    many.join(", ")
+                ),
+            },
         };
         let n = source.summary().n_cells;
         let (mut rows, mut width) = (Vec::new(), 0);
@@ -197,5 +244,20 @@ impl CellsArgs {
         ));
         let (rows, width) = (found.rows, found.n_components);
         Ok(Embedded { name: "X_pca".into(), rows, width, is_new: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedding_that_is_meant_is_found_among_maps_and_answers() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let told = names(&["X_pca", "X_scgpt_pca", "X_umap", "scgpt_probabilities"]);
+        assert_eq!(usual(&told), Ok(Some("X_scgpt_pca")));
+        assert_eq!(usual(&names(&["X_umap", "X_own", "spatial"])), Ok(Some("X_own")));
+        assert_eq!(usual(&names(&["X_umap"])), Ok(None));
+        assert_eq!(usual(&names(&["a", "b"])), Err(vec!["a", "b"]));
     }
 }

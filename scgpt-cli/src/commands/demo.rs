@@ -23,7 +23,7 @@ use serde_json::json;
 
 use crate::{
     commands::Cli,
-    device,
+    device::{self, set_threads_by_environment},
     output::{Printer, write_text},
     progress::Bar,
     training::entries,
@@ -61,6 +61,7 @@ pub(crate) struct DemoArgs {
 }
 
 pub(crate) fn run(args: &DemoArgs, printer: Printer) -> Result<()> {
+    set_threads_by_environment()?;
     let folder = &args.output;
     if folder.exists() && !args.force {
         bail!("`{}` exists; choose another folder with -o, or pass --force", folder.display());
@@ -198,6 +199,7 @@ fn colours(args: &DemoArgs) -> Result<CellColours> {
     let drawn = CellMap::sample(source.summary().n_cells, args.seed);
     let choice = ColourChoice {
         added: &[],
+        known: &[],
         wanted: &["cell_type".to_owned()],
         layer: &Layer::X,
         gene_names: &GeneNames::BEST,

@@ -134,7 +134,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let clusters = found.columns();
     let made = page_path.map(|path| {
         let names = GeneNames { column: Some(report.genes.column.clone()), ..gene_names };
-        let choice = args.page.colors.choice(&clusters, (&layer, &names));
+        let choice = args.page.colors.choice(&clusters, &[], (&layer, &names));
         let page = embedding.page(&mut source, &choice, found.shown())?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
     });
@@ -146,7 +146,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         uns: vec![(RECORD.into(), record.clone())],
         ..Additions::default()
     };
-    let neighbours = found.add_to(&mut additions, &args.key, &source)?;
+    let neighbours = found.add_to(&mut additions, &args.key, &source, &args.output.path)?;
     let copy = args.output.copy_of(input, &layer);
     let skipped = copy.write(&mut source, additions, &bar, printer)?;
     record["not_carried_over"] = skipped.into();

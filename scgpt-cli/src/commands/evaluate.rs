@@ -7,7 +7,7 @@ pub(crate) mod perturb;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use scgpt_data::Existing;
 use scgpt_report::Page;
@@ -49,7 +49,17 @@ impl PageArgs {
     /// Checks, before any work is done for it, that the page can be written and is no input.
     pub(crate) fn check<'a>(&self, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
         match &self.path {
-            Some(path) => Ok(check_new(path, inputs, Existing::replaced_if(self.force))?),
+            Some(path) => {
+                check_new(path, inputs, Existing::replaced_if(self.force))?;
+                let extension = path.extension().and_then(|extension| extension.to_str());
+                if !matches!(extension, Some("html" | "htm")) {
+                    bail!(
+                        "`{}`: the output is a page, expected a name in .html; --json prints the scores for programs",
+                        path.display()
+                    );
+                }
+                Ok(())
+            }
             None => Ok(()),
         }
     }

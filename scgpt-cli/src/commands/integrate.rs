@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, CommandFactory as _};
-use scgpt_data::{Additions, CellSource};
+use scgpt_data::{Additions, CellSource, RowSpool};
 use scgpt_eval::{BatchesTold, IntegrationScores, baseline::BaselineOptions};
 use scgpt_model::InputNorm;
 use scgpt_tasks::integrate::{
@@ -220,16 +220,14 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let mut record = serde_json::to_value(&embedding.report)?;
     record["integration"] = record_of(&report, &artefact)?;
     let (bar, seed) = (Bar::new(printer), settings.training.seed);
-    let found = args.neighbourhood.find(&embedding.rows, seed, &bar)?;
+    let best = best.and_then(|rows| Some((report.chosen.as_ref()?.method.key()?, rows)));
+    // Neighbours, map and clusters are of what is given to people: the best, if it was asked for.
+    let (space, rows) =
+        best.as_ref().map_or(("X_scGPT", &embedding.rows), |(key, rows)| (*key, rows));
+    let found = args.neighbourhood.find(rows, seed, &bar)?;
     report.place(found.shown());
-    let mut additions = Additions {
-        obsm: std::iter::once(("X_scGPT".into(), embedding.rows))
-            .chain(best.and_then(|rows| Some((report.chosen.as_ref()?.method.key()?.into(), rows))))
-            .collect(),
-        uns: vec![("scgpt".into(), record)],
-        ..Additions::default()
-    };
-    let neighbours = found.add_to(&mut additions, "X_scGPT", source.source())?;
+    let mut additions = additions(embedding.rows, best, record);
+    let neighbours = found.add_to(&mut additions, space, source.source(), output)?;
     if let (Some(path), Some(completed)) = (complete, completed) {
         let made = modalities::make_completed(completed, source.source(), path, existing(path)?)?;
         training.publish(made)?;
@@ -241,6 +239,16 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let mut rows = summary(&report, output, &artefact);
     rows.extend(neighbours.into_iter().chain(warnings.better_row()));
     printer.written(&warnings.beside(&report), &rows)
+}
+
+/// What is written of the cells: the rows of the network, and of the best method if that is another.
+fn additions(rows: RowSpool, best: Option<(&'static str, RowSpool)>, record: Value) -> Additions {
+    let best = best.map(|(key, rows)| (key.to_owned(), rows));
+    Additions {
+        obsm: std::iter::once(("X_scGPT".into(), rows)).chain(best).collect(),
+        uns: vec![("scgpt".into(), record)],
+        ..Additions::default()
+    }
 }
 
 /// This run with another method, which writes beside what this one does.

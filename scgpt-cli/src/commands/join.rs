@@ -11,6 +11,7 @@ use scgpt_eval::added_colours;
 use serde_json::{Value, json};
 
 use crate::{
+    cell_page::recorded_colours,
     cells_output::{OR_TABLE, OutputArgs},
     choice::ChoiceArgs,
     effective::write_effective,
@@ -76,13 +77,15 @@ pub(crate) fn run(args: &JoinArgs, printer: Printer) -> Result<()> {
         let choice = ChoiceArgs::remembered(condition, first.obs_from.as_deref())?;
         let mut source = choice.open(into, &mut warnings)?;
         check_same(&run.cells, &DividedCells::names_of(&source.obs()?), into, &source)?;
-        additions.uns = added_colours(&source, &additions.obs)?;
+        additions.uns = added_colours(&source, &additions.obs, &recorded_colours(&record))?;
         additions.uns.push((name, record.clone()));
         let layer = first.settings["layer"].as_str().map_or(Layer::X, Layer::from);
         let copy = args.output.copy_of(into, &layer);
         copy.write(&mut source, additions, &bar, printer)?;
     } else {
         let existing = args.output.existing();
+        additions.obsm_columns =
+            serde_json::from_value(record["columns"].clone()).unwrap_or_default();
         make_cells_table(&obs, &additions, &paths[0], output, existing)?.publish()?;
     }
     write_effective(output, &parts.run().command, &first.settings)?;

@@ -350,12 +350,12 @@ fn a_simple_method_annotates_without_a_network() {
         assert!(one.0 != other.0 || one.1 == other.1, "a cluster has one type");
     }
     // Clusters of the file, which all have to agree.
-    let more = ["--majority-voting", "batch", "--min-share", "0.9"];
+    let more = ["--majority-voting=batch", "--min-share", "0.9"];
     let record = json(&place.done(&vote("batch.h5ad", &more)).stdout);
     assert_eq!(record["voting"]["n_clusters"], record["voting"]["n_heterogeneous"]);
     let voted = texts(&place.path("batch.h5ad"), "scgpt_majority_voting");
     assert!(voted.iter().all(|name| name == "Heterogeneous"));
-    place.refused(&vote("x.h5ad", &["--majority-voting", "louvain"]), &["`louvain` not found"]);
+    place.refused(&vote("x.h5ad", &["--majority-voting=louvain"]), &["`louvain` not found"]);
     place.refused(&vote("x.h5ad", &["--majority-voting", "--min-share", "2"]), &["--min-share"]);
     place.refused(
         &["embed", "query.h5ad", "-m", "simple", "-o", "x.h5ad"],

@@ -4,7 +4,7 @@ use std::{fs, process::Stdio, thread::sleep, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::run::{Place, cells, embedding, model};
+use crate::run::{Place, cells, embedding, ended, model};
 
 #[test]
 fn embeddings_depend_on_neither_batches_nor_threads() {
@@ -296,4 +296,61 @@ fn json_of_every_command_has_the_same_envelope_and_so_have_errors() {
     assert!(error["message"].as_str().unwrap().contains("x.h5ad"), "{error}");
     assert!(error["hint"].as_str().unwrap().contains("--force"), "{error}");
     assert!(failed.stderr.contains("error: "), "people read it, too");
+    let nothing = [("report", Value::Null), ("slots", json!([]))];
+    assert!(nothing.iter().all(|(key, value)| failed.envelope.get(*key) == Some(value)));
+    // A command line that is wrong is an error like any other.
+    let usage = place.run(&["embed", &cells, "--modl", &model, "-o", "y.h5ad", "--json"]);
+    assert_eq!((usage.code, &usage.envelope["command"]), (2, &json!("embed")));
+    let error = &usage.envelope["error"];
+    assert_eq!(error["message"], "unexpected argument '--modl' found");
+    assert!(error["hint"].as_str().unwrap().contains("--model"), "{error}");
+    let quiet = place.run(&["embed", &cells, "--modl", &model, "-o", "y.h5ad"]);
+    assert!(quiet.code == 2 && quiet.stdout.is_empty(), "JSON is for those who ask for it");
+}
+
+#[test]
+fn several_commands_of_a_process_may_have_the_same_number_of_threads() {
+    let place = Place::new();
+    let demo = ["demo", "--cells", "60", "--genes", "50", "--max-steps", "1", "-o", "demo"];
+    let done = ended(place.command(&demo).env("SCGPT_THREADS", "1"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(place.path("demo/report.html").is_file());
+}
+
+#[test]
+fn what_people_write_by_mistake_is_named() {
+    let place = Place::new();
+    let (cells, model) = (cells(), model());
+    let out = ["-o", "x.h5ad"];
+    let embed = ["embed", &cells, "--model"];
+    place.refused(
+        &[&embed[..], &["scGPT_human"], &out].concat(),
+        &["`scGPT_human`: no such folder", "`scgpt-human`"],
+    );
+    place.refused(&[&embed[..], &["nowhere"], &out].concat(), &["`nowhere`", "scgpt models list"]);
+    place.refused(
+        &["annotate", "predict", &cells, "-m", "nowhere", "-o", "x.h5ad"],
+        &["`nowhere`: no such folder", "scgpt annotate train"],
+    );
+    // Input and model, one for the other, whatever is opened first.
+    let label = ["--label", "batch", "-o", "types"];
+    let swapped = ["it is cells, expected a model", "swapped"];
+    place.refused(&[&["annotate", "train", &model, "-m", &cells], &label[..]].concat(), &swapped);
+    let batch = ["--batch-key", "batch", "-o", "x.h5ad"];
+    place.refused(&[&["integrate", &model, "-m", &cells], &batch[..]].concat(), &swapped);
+    place.refused(&[&["integrate", &model], &batch[..]].concat(), &["expected cells", "swapped"]);
+    place.refused(&[&embed[..], &[&model, "-o", "x.xlsx"]].concat(), &[".h5ad or .zarr", ".csv"]);
+    // A matrix that is not there is not offered.
+    let layer = [&embed[..], &[&model, "--layer", "counts"], &out].concat();
+    let said = place.refused(&layer, &["no such matrix"]);
+    assert!(!said.contains("raw"), "{said}");
+    let lanes = ["convert", &cells, &cells, "--sample", "A,A", "-o", "x.h5ad"];
+    place.refused(&lanes, &["`A` twice", "A-1,A-2"]);
+    let evaluate = ["evaluate", "labels", &cells, "--truth", "batch", "--prediction", "batch"];
+    place.refused(&[&evaluate[..], &["-o", "page"]].concat(), &["`page`", ".html"]);
+    let value = place.run(&[&embed[..], &[&model, "--leiden", "0.5"], &out].concat());
+    assert!(value.code == 2 && value.stderr.contains("--leiden=0.5"), "{}", value.stderr);
+    // An option that may stand alone takes no input for its value.
+    let voting = ["annotate", "predict", "--majority-voting", &cells, "-m", &model, "-o", "x.h5ad"];
+    place.refused(&voting, &["expected an artefact"]);
 }

@@ -48,9 +48,17 @@ fn cells_without_an_embedding_are_compared_by_components() {
     let page = std::fs::read_to_string(place.path("clustered.report.html")).unwrap();
     assert!(page.contains("Cells of each cluster."));
 
+    // Files that are written beside are those of one output.
+    assert!(place.path("clustered.config.toml").is_file());
+
     // Again, by what was written, which is the same.
     let again = place.done(&["cells", "clustered.h5ad", "-o", "again.csv", "--no-report"]);
     assert!(again.stdout.contains("compared by  X_pca"), "{}", again.stdout);
+    assert!(!again.stdout.contains("obsp"), "a table has none: {}", again.stdout);
+    place.done(&["cells", "clustered.h5ad", "-o", "again.tsv"]);
+    for name in ["again.csv.config.toml", "again.tsv.config.toml", "again.tsv.report.html"] {
+        assert!(place.path(name).is_file(), "{name}");
+    }
     let table = Table::read(&place.path("again.csv")).unwrap();
     assert_eq!(table.names().collect::<Vec<_>>(), ["cell", "leiden", "X_umap_0", "X_umap_1"]);
     assert_eq!(table.column("leiden").unwrap().labels(), clusters.labels());
@@ -108,6 +116,12 @@ fn labels_of_neighbours_can_be_a_table() {
     let ended = place.done(&[&query[..], &["--json", "-o", "mapped.csv"]].concat());
     let said: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(said["cells"], 64);
+    let slots = ended.envelope["slots"].as_array().unwrap();
+    let is_of_cells = |slot: &Value| {
+        let slot = slot.as_str().unwrap();
+        slot.starts_with("obs/") || slot.starts_with("obsm/")
+    };
+    assert!(slots.len() > 3 && slots.iter().all(is_of_cells), "{slots:?}");
     let table = Table::read(&place.path("mapped.csv")).unwrap();
     for name in ["scgpt_map_batch", "scgpt_map_unknown", "leiden", "X_scGPT_0"] {
         assert!(table.column(name).is_some(), "{name}");
@@ -125,4 +139,47 @@ fn what_cannot_be_compared_is_said_before_anything_is_written() {
     refused(&["--neighbours", "1"], &["two cells"]);
     place.refused(&["cells", "cells.h5ad", "-o", "x.txt"], &["x.txt", "format"]);
     place.refused(&["cells", "cells.h5ad", "-o", "cells.h5ad"], &["cells.h5ad"]);
+}
+
+/// What the islands of a page say of a column: its legend, a name and a number of cells an entry.
+fn legend(page: &str, name: &str) -> Vec<Vec<(String, u64)>> {
+    let mut found = Vec::new();
+    for island in page.split("<script type=\"application/json\">").skip(1) {
+        let island: Value =
+            serde_json::from_str(island.split("</script>").next().unwrap()).unwrap();
+        let columns = island["told"]["columns"].as_array().into_iter().flatten();
+        for column in columns.filter(|column| column["name"] == name) {
+            let entries = column["legend"].as_array().unwrap().iter();
+            let entry = |it: &Value| (it[0].as_str().unwrap().to_owned(), it[1].as_u64().unwrap());
+            found.push(entries.map(entry).collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn clusters_of_a_page_are_those_that_were_just_found() {
+    let place = place();
+    // Many clusters of the input, and few that are found anew.
+    place.done(&["cells", "cells.h5ad", "-o", "old.h5ad", "--resolution", "4", "--no-report"]);
+    let old = Source::open(place.path("old.h5ad")).unwrap().obs().unwrap();
+    let n_old = old.column("leiden").unwrap().clone();
+    let integrate = ["integrate", "old.h5ad", "--batch-key", "batch", "--no-baselines"];
+    for (method, label) in [("harmony", "cell_type"), ("pca", "leiden")] {
+        let output = format!("{method}.h5ad");
+        let more = ["--method", method, "--label", label, "--umap", "--leiden=0.3", "-o", &output];
+        place.done(&[&integrate[..], &more].concat());
+        let page = std::fs::read_to_string(place.path(&format!("{method}.model/report.html")));
+        let page = page.unwrap();
+        let obs = Source::open(place.path(&output)).unwrap().obs().unwrap();
+        let new = obs.column("leiden").unwrap();
+        let mut sizes = std::collections::BTreeMap::<String, u64>::new();
+        new.labels().into_iter().flatten().for_each(|name| *sizes.entry(name).or_default() += 1);
+        let shown = legend(&page, "leiden");
+        assert_eq!(shown.len(), 1, "{method}: once among the colours");
+        assert_eq!(shown[0].iter().cloned().collect::<std::collections::BTreeMap<_, _>>(), sizes);
+        assert!(n_old.labels() != new.labels(), "the test tells them apart");
+        // What the map is drawn by stays, under a name that says whose it is.
+        assert_eq!(legend(&page, "leiden of the input").len(), usize::from(label == "leiden"));
+    }
 }

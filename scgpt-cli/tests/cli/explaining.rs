@@ -66,7 +66,7 @@ fn golden_genes_of_planted_types() {
         let first = &said["explanation"]["types"][0]["genes"][0];
         assert_eq!(first["gene"].as_str(), Some(found[0].1.as_str()));
         assert!((first["added"].as_f64().unwrap() - found[0].2).abs() < 1e-6 * found[0].2);
-        for name in ["x.csv", "x.config.toml"] {
+        for name in ["x.csv", "x.csv.config.toml"] {
             fs::remove_file(place.path(name)).unwrap();
         }
     }

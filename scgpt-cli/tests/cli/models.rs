@@ -216,5 +216,5 @@ fn the_rows_of_an_integration_are_its_own() {
     place.refused(&embed, &["by `scgpt integrate`"]);
     // A file is no folder.
     let embed = ["embed", "cells.h5ad", "-m", "cells.h5ad", "-o", "other.h5ad"];
-    place.refused(&embed, &["it is a file, expected a model"]);
+    place.refused(&embed, &["it is cells, expected a model", "swapped"]);
 }

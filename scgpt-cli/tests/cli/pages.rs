@@ -1,7 +1,7 @@
 //! Pages of commands in a real browser, at two widths: nothing is complained of, and everything can be
 //! touched.
 
-use std::{fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
@@ -161,7 +161,7 @@ fn pages_are_drawn_and_can_be_touched() {
         ("pca.model/report.html", 1),
         ("among.report.html", 1),
         ("mosaic-in.model/report.html", 1),
-        ("mosaic-again.report.html", 1),
+        ("mosaic-again.h5mu.report.html", 1),
         ("clustered.report.html", 1),
         ("labels.html", 3),
         ("spaces.html", 2),
@@ -234,11 +234,25 @@ fn pages_can_be_refused_and_colours_are_carried_over() {
     place.done(&[&line[..5], &votes].concat());
     let page = fs::read_to_string(place.path("voted.report.html")).unwrap();
     assert!(page.contains("coloured by scgpt_majority_voting"));
+    assert!(page.contains("Votes of clusters") && page.contains("<th>cluster</th>"));
     let file = hdf5_pure::File::open_streaming(place.path("bare.h5ad")).unwrap();
     let colours = file.dataset("uns/scgpt_prediction_colors").unwrap().read_string().unwrap();
     let types = file.dataset("obs/scgpt_prediction/categories").unwrap().read_string().unwrap();
     assert_eq!(colours.len(), types.len());
     assert!(colours.iter().all(|it| it.len() == 7 && it.starts_with('#')), "{colours:?}");
+    // Cells of some of the types have them in the colours of the model, whichever the others are.
+    let known: BTreeMap<String, String> = types.into_iter().zip(colours).collect();
+    for (name, some) in [("one", "cell_type = 'type_1'"), ("two", "cell_type <> 'type_1'")] {
+        let output = format!("{name}.h5ad");
+        let some = ["-o", &output, "--no-report", "--where", some];
+        place.done(&[&line[..5], &some].concat());
+        let file = hdf5_pure::File::open_streaming(place.path(&output)).unwrap();
+        let texts = |path: &str| file.dataset(path).unwrap().read_string().unwrap();
+        let colours = texts("uns/scgpt_prediction_colors");
+        for (name, colour) in texts("obs/scgpt_prediction/categories").iter().zip(&colours) {
+            assert_eq!(known.get(name), Some(colour), "{name}");
+        }
+    }
     // The page of what was written has them again, and a gene colours its map.
     let embed = ["embed", "bare.h5ad", "-m", "run/model", "-o", "again.h5ad", "--color"];
     let refused = ["neither a column of `obs`", "nor a gene"];

@@ -87,8 +87,10 @@ fn embedded_parts_are_the_whole() {
             assert!(parsed(&ended.stdout)["tokens"]["n_shortened"].as_u64() > Some(10));
             in_parts(&place, &embed, cells, &joined);
             assert_same(&place.path(&whole), &place.path(&joined), "scgpt");
-            let [whole, joined] = [whole, joined]
-                .map(|name| config(&place, &name.replace(&format!(".{ending}"), ".config.toml")));
+            let [whole, joined] = [whole, joined].map(|name| {
+                let stem = if ending == "h5ad" { name.trim_end_matches(".h5ad") } else { &name };
+                config(&place, &format!("{stem}.config.toml"))
+            });
             assert_eq!(whole, joined);
         }
     }

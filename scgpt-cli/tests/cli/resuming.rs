@@ -449,7 +449,7 @@ fn a_run_is_kept_until_another_has_begun() {
     };
     let before = read();
     place.refused(&again(&["--class-column", "colour"]), &["colour"]);
-    place.refused(&again(&["--model", "cells.h5ad"]), &["it is a file"]);
+    place.refused(&again(&["--model", "cells.h5ad"]), &["it is cells"]);
     place.refused(&again(&["--lr=-1"]), &["--lr is -1"]);
     assert!(read() == before);
     assert!(place.path("run/checkpoints").exists());

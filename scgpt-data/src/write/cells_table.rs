@@ -35,7 +35,11 @@ pub fn make_cells_table(
     additions.check(obs.len(), additions.varm.first().map_or(0, |(_, rows)| rows.n_rows()))?;
     let columns = additions.obs.iter().map(|(name, _)| name.clone());
     let spools = additions.obsm.iter().flat_map(|(name, rows)| {
-        (0..rows.n_columns()).map(move |column| format!("{name}_{column}"))
+        let names = additions.obsm_columns.get(name).filter(|it| it.len() == rows.n_columns());
+        (0..rows.n_columns()).map(move |column| match names {
+            Some(names) => format!("{name}_{}", names[column]),
+            None => format!("{name}_{column}"),
+        })
     });
     let names: Vec<String> =
         std::iter::once(obs.name_column().to_owned()).chain(columns).chain(spools).collect();
@@ -106,7 +110,14 @@ mod tests {
             let small = Column::Float(vec![Some(f64::from(0.1_f32)), Some(f64::from(1e-7_f32))]);
             assert_eq!(read.column("X_own_0").unwrap(), &small);
         }
+        let named = Additions {
+            obsm_columns: [("X_own".to_owned(), vec!["B cell".to_owned(), "T".into()])].into(),
+            ..additions
+        };
+        make_cells_table(&obs, &named, &input, &csv, Existing::Replace).unwrap().publish().unwrap();
+        let text = std::fs::read_to_string(&csv).unwrap();
+        assert!(text.starts_with("cell,type,X_own_B cell,X_own_T\n"), "{text}");
         let more = Frame::of_names(["a", "b", "c"]);
-        assert!(make_cells_table(&more, &additions, &input, &csv, Existing::Replace).is_err());
+        assert!(make_cells_table(&more, &named, &input, &csv, Existing::Replace).is_err());
     }
 }

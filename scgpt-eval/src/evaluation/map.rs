@@ -176,7 +176,7 @@ mod tests {
         assert_eq!([&*map.cells[0].truth, &*map.cells[0].predicted], ["T", "B"]);
         // The type that was never predicted keeps its colour, and those after it theirs.
         assert!(
-            html.contains("[\"new\",2,8]") && html.contains("[\"T\",2,7],[\"B\",1,0]"),
+            html.contains("[\"new\",2,18]") && html.contains("[\"T\",2,17],[\"B\",1,0]"),
             "{html}"
         );
         for text in ["known, called unknown: 1", "new, called unknown: 1", "new, not noticed: 1"] {

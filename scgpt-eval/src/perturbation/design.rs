@@ -205,6 +205,10 @@ impl Design {
                 conditions.iter().skip(1).take(3).map(ToString::to_string).collect();
             let has = match examples.as_slice() {
                 [] => String::new(),
+                // Nobody perturbs by 0.692.
+                some if some.iter().all(|it| it.contains('.') && it.parse::<f64>().is_ok()) => {
+                    " (it has numbers: is it the column of conditions?)".to_owned()
+                }
                 some => format!(" (it has {}…)", some.join(", ")),
             };
             return Err((

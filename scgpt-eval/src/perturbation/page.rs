@@ -89,7 +89,9 @@ impl PerturbEvaluation {
             return;
         };
         let names: Vec<&str> = first.subgroups.keys().map(String::as_str).collect();
-        let heading: Vec<&str> = std::iter::once("method").chain(names.iter().copied()).collect();
+        let words: Vec<String> = names.iter().map(|name| in_words(name)).collect();
+        let heading: Vec<&str> =
+            std::iter::once("method").chain(words.iter().map(String::as_str)).collect();
         let row = |method: &MethodResponses| {
             let score = |name: &&str| {
                 let scores = &method.subgroups[*name];
@@ -124,5 +126,29 @@ impl PerturbEvaluation {
             predicted: predicted[gene] - judged.control[gene],
         };
         judged.de.non_dropout.iter().map(of).collect()
+    }
+}
+
+/// What a group of conditions has of what was trained on: the names are those of the splits of GEARS.
+fn in_words(group: &str) -> String {
+    match group {
+        "unseen_single" => "one gene, not seen".into(),
+        "seen_single" => "one gene, seen".into(),
+        "combo_seen0" => "two genes, neither seen".into(),
+        "combo_seen1" => "two genes, one seen".into(),
+        "combo_seen2" => "two genes, both seen".into(),
+        other => other.replace('_', " "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_conditions_are_told_in_words() {
+        assert_eq!(in_words("unseen_single"), "one gene, not seen");
+        assert_eq!(in_words("combo_seen1"), "two genes, one seen");
+        assert_eq!(in_words("three_seen0"), "three seen0");
     }
 }

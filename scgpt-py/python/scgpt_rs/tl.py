@@ -221,8 +221,8 @@ def cells(
     adata : AnnData, MuData or path
         Cells in memory, or a file or folder of them.
     embedding : str, optional
-        Name of the embedding in obsm [default: X_scGPT, else X_pca, else the only one, else principal
-        components are computed].
+        Name of the embedding in obsm [default: X_scGPT, else X_scgpt_pca, X_harmony, X_pca or another usual
+        one, else the only one, else principal components are computed].
     neighbours : int
         Cells of a neighbourhood, the cell itself included.
     resolution : float

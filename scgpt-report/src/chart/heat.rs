@@ -1,6 +1,6 @@
 //! Matrices as coloured cells.
 
-use super::{WIDTH, cut, svg};
+use super::{WIDTH, cut, svg, width_of};
 use crate::escape::escape;
 
 /// A matrix with names, `[rows, columns]`.
@@ -41,9 +41,11 @@ const LABELLED: usize = 16;
 /// where there are more than [`LABELLED`] columns, their labels are only shown when pointed at.
 pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
     const TOP: f64 = 4.0;
-    let letters = map.rows.iter().map(|name| cut(name, NAME).chars().count()).max().unwrap_or(0);
-    // Room for the longest name in capitals, beside the name of the axis.
-    let left = 36.0 + 7.6 * letters as f64;
+    let widest = |names: &[String], size: f64| {
+        names.iter().map(|name| width_of(&cut(name, NAME), size)).fold(0.0, f64::max)
+    };
+    // Room for the longest name, beside the name of the axis.
+    let left = 36.0 + widest(map.rows, 12.0);
     let n = map.columns.len().max(1);
     let side = ((WIDTH - left - 10.0) / n as f64).min(44.0);
     let bottom = TOP + side * map.rows.len() as f64;
@@ -82,7 +84,6 @@ pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
             }
         }
     }
-    let longest = map.columns.iter().map(|name| cut(name, NAME).chars().count()).max();
     for (column, name) in map.columns.iter().enumerate() {
         body += &format!(
             "<text style=\"font-size:{font:.1}px\" transform=\"translate({:.1} {:.1}) rotate(-55)\" text-anchor=\"end\"><title>{}</title>{}</text>",
@@ -92,14 +93,17 @@ pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
             escape(&cut(name, NAME)),
         );
     }
-    let below = bottom + 22.0 + longest.unwrap_or(0) as f64 * font * 0.58;
+    // Names are turned by 55 degrees.
+    let below = bottom + 14.0 + widest(map.columns, font) * 0.82;
+    // Few rows are lower than the name of their axis is long: it begins at the top, and ends below them.
+    let middle = f64::midpoint(TOP, bottom).max(TOP + width_of(map.axes[0], 12.0) / 2.0);
     body += &format!(
         "<text class=\"soft\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
          <text class=\"soft\" transform=\"translate(12 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
         left + side * n as f64 / 2.0,
         below + 14.0,
         escape(map.axes[1]),
-        f64::midpoint(TOP, bottom),
+        middle,
         escape(map.axes[0]),
     );
     let of = |row: usize| map.labels.get(row * n..).unwrap_or_default().iter().zip(map.columns);
@@ -116,6 +120,23 @@ pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_the_rows_is_whole_beside_a_single_one() {
+        let one = ["STAT1+ctrl".to_owned()];
+        let genes: Vec<String> = (0..40).map(|gene| format!("GENE{gene}")).collect();
+        let map = HeatMap {
+            rows: &one,
+            columns: &genes,
+            shades: vec![0.5; 40],
+            labels: vec![String::new(); 40],
+            axes: ["condition", "gene"],
+        };
+        let drawn = heat_map(&map);
+        let (_, turned) = drawn.split_once("translate(12 ").unwrap();
+        let middle: f64 = turned.split(')').next().unwrap().parse().unwrap();
+        assert!(middle >= width_of("condition", 12.0) / 2.0, "{middle}");
+    }
 
     #[test]
     fn every_cell_is_drawn_and_labels_where_there_is_room() {

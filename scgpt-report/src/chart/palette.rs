@@ -1,8 +1,9 @@
 //! [`Palette`]: which colour a category has, on every page the same.
 //!
-//! The colours are those of the style sheet: ten hues, and for further categories ten darker and ten
-//! muted ones, each also told by its mark. All of them stand out from paper by 3 : 1 (WCAG 2.2, 1.4.11),
-//! in the light and in the dark theme.
+//! The colours are those of the style sheet: ten hues, each also darker and muted, and told by its mark, too. All of
+//! them stand out from paper by 3 : 1 (WCAG 2.2, 1.4.11), in the light and in the dark theme. A name says which of
+//! the thirty it asks for, so that a type has its colour whatever other types a file has; only where two ask for the
+//! same has one of them another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +11,7 @@ use super::colouring::{Category, ColourValues, Colouring};
 
 /// Fonts, colours of paper and ink, and the palette, for light, dark and print.
 pub(crate) const STYLE: &str = include_str!("../style.css");
-/// Hues of the palette, which are dealt before any of them in another shade.
+/// Hues of the palette, each of which is there in three shades.
 pub(super) const HUES: usize = 10;
 /// Colours of the palette; a further category has one of an earlier one.
 pub(super) const COLOURS: usize = 30;
@@ -75,19 +76,44 @@ impl<'a> Palette<'a> {
         }
     }
 
-    /// A colour for each category: its own, or that which its name has in an earlier column, or else
-    /// the one of the palette that its name has everywhere, unless another category of the column has
-    /// it; then the next that is free.
+    /// A colour for each category: its own, or that which its name has in an earlier column, or else the one of the
+    /// palette that its name asks for.
+    ///
+    /// Of two that ask for the same, the one that asked for it first keeps it, or if both did, that of the lower
+    /// hash; the other asks for the next. So who is moved does not depend on the order of the names, and a name that
+    /// comes or goes moves few others (deferred acceptance, Gale and Shapley 1962).
     pub(super) fn deal(&mut self, categories: &'a [Category]) -> Vec<Paint> {
         let names: BTreeSet<&str> = categories.iter().map(|it| &*it.name).collect();
-        let of = |name: &&str| self.known.get(name).cloned();
-        let mut taken: BTreeSet<Paint> = names.iter().filter_map(of).collect();
-        for name in names {
-            let paint = self.known.entry(name).or_insert_with(|| {
-                let free = slots(name).map(Paint::Palette).find(|paint| !taken.contains(paint));
-                free.unwrap_or(Paint::Palette(hue(name)))
-            });
-            taken.insert(paint.clone());
+        let (known, new): (Vec<&str>, Vec<&str>) =
+            names.into_iter().partition(|name| self.known.contains_key(name));
+        let taken: BTreeSet<&Paint> = known.iter().map(|name| &self.known[name]).collect();
+        let is_free: Vec<bool> =
+            (0..COLOURS).map(|number| !taken.contains(&Paint::Palette(number))).collect();
+        // Who has a colour: how often that name had asked before, its hash, and the name.
+        let mut held: [Option<(usize, u64, &str)>; COLOURS] = [None; COLOURS];
+        let mut asking: Vec<(usize, u64, &str)> =
+            new.iter().map(|name| (0, hash(name), *name)).collect();
+        while let Some((step, hash, name)) = asking.pop() {
+            let Some(number) = slot(hash, step) else { continue };
+            let asks = (step, hash, name);
+            match held[number] {
+                _ if !is_free[number] => asking.push((step + 1, hash, name)),
+                None => held[number] = Some(asks),
+                Some(other) if asks < other => {
+                    held[number] = Some(asks);
+                    asking.push((other.0 + 1, other.1, other.2));
+                }
+                Some(_) => asking.push((step + 1, hash, name)),
+            }
+        }
+        // More names than colours: the others share.
+        for name in new {
+            self.known.insert(name, Paint::Palette(slot(hash(name), 0).unwrap_or(0)));
+        }
+        for (number, (_, _, name)) in
+            held.iter().enumerate().filter_map(|(n, it)| Some((n, (*it)?)))
+        {
+            self.known.insert(name, Paint::Palette(number));
         }
         categories.iter().map(|it| self.known[&*it.name].clone()).collect()
     }
@@ -129,24 +155,21 @@ pub(super) fn colours_of<'a>(
     names.into_iter().map(|name| palette.known.get(name).cloned()).collect()
 }
 
-/// The places of the palette in the order in which a name asks for them: all hues, from its own on,
-/// then all darker ones, then all muted ones.
-fn slots(name: &str) -> impl Iterator<Item = usize> + use<> {
-    let own = hue(name);
-    // Three is prime to ten: all hues are met, and neighbours of the sheet are not asked for in turn.
-    (0..COLOURS).map(move |step| step / HUES * HUES + (own + 3 * step) % HUES)
+/// The place of the palette that a name with that hash asks for after so many others, until it has asked for all.
+fn slot(hash: u64, step: usize) -> Option<usize> {
+    #[allow(clippy::cast_possible_truncation, reason = "below thirty")]
+    let own = (hash % COLOURS as u64) as usize;
+    // Seven is prime to thirty: all are met, and another hue is asked for each time.
+    (step < COLOURS).then(|| (own + 7 * step) % COLOURS)
 }
 
-/// The hue of a name: a hash of its bytes (FNV-1a of 64 bits, and the first half of MurmurHash3's finish,
-/// without which short names have few).
-fn hue(name: &str) -> usize {
+/// A hash of the bytes of a name (FNV-1a of 64 bits, and the first half of MurmurHash3's finish, without which short
+/// names have few values).
+fn hash(name: &str) -> u64 {
     let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
     let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let hash = hash ^ (hash >> 33);
-    #[allow(clippy::cast_possible_truncation, reason = "below ten")]
-    let hue = (hash % HUES as u64) as usize;
-    hue
+    hash ^ (hash >> 33)
 }
 
 /// A colour of the style sheet, on white paper.
@@ -187,15 +210,68 @@ mod tests {
         // In the next column, and on a page of other types.
         assert_eq!(palette.deal(&many)[0], dealt[0]);
         assert_eq!(Palette::default().deal(&many)[0], dealt[0]);
-        // All colours are dealt before one is dealt twice, and hues before shades.
+        // All colours are dealt before one is dealt twice.
         let names: Vec<String> = (0..40).map(|i| format!("type {i}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        for n in [HUES, COLOURS] {
-            let categories = column(&names[..n]);
-            let dealt: BTreeSet<Paint> = Palette::default().deal(&categories).into_iter().collect();
-            assert_eq!(dealt, (0..n).map(Paint::Palette).collect());
-        }
+        let categories = column(&names[..COLOURS]);
+        let dealt: BTreeSet<Paint> = Palette::default().deal(&categories).into_iter().collect();
+        assert_eq!(dealt, (0..COLOURS).map(Paint::Palette).collect());
         assert_eq!(Palette::default().deal(&column(&names)).len(), 40);
+        // In whichever order they come.
+        let turned: Vec<&str> = names.iter().copied().rev().collect();
+        let mut back = Palette::default().deal(&column(&turned));
+        back.reverse();
+        assert_eq!(back, Palette::default().deal(&column(&names)));
+    }
+
+    #[test]
+    fn types_keep_their_colours_in_files_with_other_types() {
+        let types = [
+            "B cell",
+            "CD14 monocyte",
+            "CD16 monocyte",
+            "CD4 T cell",
+            "CD8 T cell",
+            "NK cell",
+            "dendritic cell",
+            "erythrocyte",
+            "megakaryocyte",
+            "plasma cell",
+            "astrocyte",
+            "microglia",
+            "oligodendrocyte",
+            "pericyte",
+            "fibroblast",
+            "endothelial cell",
+            "hepatocyte",
+            "Kupffer cell",
+            "basophil",
+            "neutrophil",
+            "mast cell",
+            "gd T cell",
+        ];
+        let all: BTreeMap<String, Paint> = types
+            .iter()
+            .map(|name| ((*name).to_owned(), Palette::default().deal(&column(&[name]))[0].clone()))
+            .collect();
+        // Files with twelve of the types each: a type that is alone has the colour that it asks for.
+        let (mut kept, mut of) = (0, 0);
+        for file in 0..22 {
+            let some: Vec<&str> = (0..12).map(|i| types[(file + 5 * i) % types.len()]).collect();
+            let categories = column(&some);
+            for (name, paint) in some.iter().zip(Palette::default().deal(&categories)) {
+                of += 1;
+                kept += usize::from(all[*name] == paint);
+            }
+        }
+        assert!(kept * 100 >= of * 80, "{kept} of {of}");
+        // One that comes moves at most one other here, and those that it does not meet stay.
+        for n in 1..types.len() {
+            let (before, after) = (column(&types[..n]), column(&types[..=n]));
+            let [before, after] = [&before, &after].map(|it| Palette::default().deal(it));
+            let moved = before.iter().zip(&after).filter(|(a, b)| a != b).count();
+            assert!(moved <= 2, "{moved} of {n} moved");
+        }
     }
 
     #[test]

@@ -72,7 +72,8 @@ pub fn normalised_mutual_information(a: &[usize], b: &[usize]) -> f64 {
     let entropy = |counts: &BTreeMap<usize, u64>| {
         counts.values().map(|&count| -(count as f64 / n) * (count as f64 / n).ln()).sum::<f64>()
     };
-    shared / f64::midpoint(entropy(&table.a), entropy(&table.b))
+    // Equal labellings are equal: rounding makes no more than all of it.
+    (shared / f64::midpoint(entropy(&table.a), entropy(&table.b))).clamp(0.0, 1.0)
 }
 
 /// How many cells have each pair of labels, and each label.

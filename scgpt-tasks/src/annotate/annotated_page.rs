@@ -4,8 +4,22 @@ use scgpt_data::CellSource;
 use scgpt_eval::{CellColours, ColourChoice, LabelSummary, Neighbourhood};
 use scgpt_report::Page;
 
-use super::{Annotated, ArtefactRecord};
+use super::{Annotated, ArtefactRecord, CellClusters, ClusterVote, Explanation};
 use crate::error::Result;
+
+/// Clusters in a table of votes, the largest.
+const CLUSTERS: usize = 60;
+
+/// What was found of annotated cells beside their types.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FoundBeside<'a> {
+    /// Neighbours, and perhaps a UMAP.
+    pub neighbourhood: Option<&'a Neighbourhood>,
+    /// Which genes said so.
+    pub explanation: Option<&'a Explanation>,
+    /// What clusters voted for, an entry a cluster.
+    pub votes: Option<(&'a CellClusters, &'a [ClusterVote])>,
+}
 
 impl Annotated {
     /// A warning if most cells are unlike everything that was learned.
@@ -15,7 +29,8 @@ impl Annotated {
     }
 
     /// The cells as a page: a map, which begins with the first column that is added, sizes, certainty
-    /// and markers of the predicted types, and what they were predicted by. The map is the UMAP, if one was `found`.
+    /// and markers of the predicted types, the genes and the votes that were found, and what types were predicted by. The map is
+    /// the UMAP, if one was found.
     ///
     /// # Errors
     /// If cells or embeddings cannot be read, or a colour that is asked for is not there.
@@ -24,10 +39,10 @@ impl Annotated {
         source: &mut dyn CellSource,
         record: &ArtefactRecord,
         choice: &ColourChoice<'_>,
-        found: Option<&Neighbourhood>,
+        found: FoundBeside<'_>,
     ) -> Result<Page> {
         let columns = self.columns();
-        let map = Neighbourhood::map_of(found, &self.embeddings, record.seed)?;
+        let map = Neighbourhood::map_of(found.neighbourhood, &self.embeddings, record.seed)?;
         let colours = CellColours::choose(source, map.cells(), choice)?;
         let summary = columns.summary(&self.classes, &colours.markers);
         let path = source.summary().path.display().to_string();
@@ -48,6 +63,12 @@ impl Annotated {
         map.draw(&mut page, "Cells by the embeddings that tell types apart", &colours);
         page.section("Types");
         summary.describe(&mut page, "type", &colours.columns);
+        if let Some(explanation) = found.explanation {
+            explanation.describe(&mut page);
+        }
+        if let Some((clusters, votes)) = found.votes {
+            self.describe_votes(&mut page, clusters, votes);
+        }
         let mut rows = vec![
             ("column that was learned", record.label.clone()),
             ("types that were learned", record.classes.join(", ")),
@@ -62,6 +83,31 @@ impl Annotated {
         }));
         page.section("Settings").table(&rows);
         Ok(page)
+    }
+
+    /// Adds what clusters voted for, the largest first.
+    fn describe_votes(&self, page: &mut Page, clusters: &CellClusters, votes: &[ClusterVote]) {
+        let mut order: Vec<usize> = (0..votes.len()).filter(|&it| votes[it].cells > 0).collect();
+        order.sort_by_key(|&it| (std::cmp::Reverse(votes[it].cells), it));
+        let row = |&cluster: &usize| {
+            let vote = votes[cluster];
+            let name = vote.class.map(|class| self.classes[class as usize].clone());
+            vec![
+                clusters.names[cluster].clone(),
+                vote.cells.to_string(),
+                name.unwrap_or_else(|| CellClusters::HETEROGENEOUS.to_owned()),
+                format!("{:.1} %", 100.0 * vote.share),
+            ]
+        };
+        let rows: Vec<Vec<String>> = order.iter().take(CLUSTERS).map(row).collect();
+        let more = order.len().saturating_sub(CLUSTERS);
+        let more =
+            if more > 0 { format!(" The {more} smallest are left out.") } else { String::new() };
+        page.section("Votes of clusters").columns(&["cluster", "cells", "type", "share"], &rows);
+        page.text(&format!(
+            "Each cell of a cluster votes for the type that it was predicted to be; share is that of the votes for the \
+             winner.{more}"
+        ));
     }
 
     /// What was found, a column each.

@@ -4,11 +4,12 @@
 //! profiles of what the cells of each class express, and some held-out cells, by which it is calibrated anew
 //! where a query lacks genes.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use burn::prelude::Device;
 use scgpt_data::TieMode;
 use scgpt_model::{InferencePrecision, Strictness};
+use scgpt_report::{ColourValues, Colouring, category_colours};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -44,6 +45,10 @@ pub struct ArtefactRecord {
     pub label: String,
     /// Names of the classes, in the order of the class head.
     pub classes: Vec<String>,
+    /// The colour of each class, as `#rrggbb`, by its name: that of the cells that were learned from. None of more
+    /// classes than colours tell apart.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub colours: BTreeMap<String, String>,
     /// Number of cells of each class that it was trained on.
     pub counts: Vec<usize>,
     /// Most tokens per cell.
@@ -59,10 +64,24 @@ pub struct ArtefactRecord {
     pub calibration: Calibration,
 }
 
+impl ArtefactRecord {
+    /// The colour of each class, as `#rrggbb`, by its name. Where the record has none, classes have those that they have
+    /// together on any page, so that cells of a few of them agree with those of others.
+    pub fn class_colours(&self) -> Vec<(String, String)> {
+        if !self.colours.is_empty() {
+            return self.colours.clone().into_iter().collect();
+        }
+        let all = Colouring::labels(&self.label, self.classes.iter().map(|it| Some(&**it)));
+        let colours = category_colours(std::slice::from_ref(&all)).swap_remove(0);
+        let ColourValues::Categories { categories, .. } = all.values else { return Vec::new() };
+        categories.into_iter().map(|it| it.name).zip(colours).collect()
+    }
+}
+
 /// An artefact, ready to annotate.
 ///
 /// ```no_run
-/// use std::path::Path;
+/// use std::{collections::BTreeMap, path::Path};
 ///
 /// use burn::prelude::Device;
 /// use scgpt_tasks::annotate::Artefact;

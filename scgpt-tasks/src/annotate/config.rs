@@ -11,8 +11,8 @@ use super::method::Method;
 use crate::{
     error::Result,
     training::{
-        BATCH, GeneStart, Mistakes, NetworkConfig, NewGenes, Recipe, TOKENS, fine_tuning,
-        from_scratch,
+        BATCH, CellChoices, GeneStart, Mistakes, NetworkConfig, NewGenes, Recipe, TOKENS,
+        fine_tuning, from_scratch,
     },
 };
 
@@ -131,6 +131,18 @@ impl ClassWeights {
 }
 
 impl AnnotateConfig {
+    /// How cells become tokens and batches: by all genes that they express.
+    pub(super) fn cell_choices(&self) -> CellChoices<'static> {
+        CellChoices {
+            tie_mode: self.tie_mode,
+            max_length: self.max_length,
+            batch_size: self.batch_size,
+            seed: self.training.seed,
+            panel: None,
+            modalities: None,
+        }
+    }
+
     /// The settings of a recipe.
     ///
     /// # Reference

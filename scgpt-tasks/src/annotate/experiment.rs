@@ -21,8 +21,8 @@ use crate::{
     embed::Embedder,
     error::Result,
     training::{
-        CellChoices, CoExpression, Codes, Experiment, Session, StartingNetwork, ThinnedCells,
-        Thinning, Trained, TrainingCells,
+        CoExpression, Codes, Experiment, Session, StartingNetwork, ThinnedCells, Thinning, Trained,
+        TrainingCells,
     },
 };
 
@@ -101,15 +101,7 @@ impl<'a> AnnotateExperiment<'a> {
         shards: &'t ShardFolder,
         start: &'t StartingNetwork,
     ) -> Result<TrainingCells<'t>> {
-        let choices = CellChoices {
-            tie_mode: self.config.tie_mode,
-            max_length: self.config.max_length,
-            batch_size: self.config.batch_size,
-            seed: self.config.training.seed,
-            panel: None,
-            modalities: None,
-        };
-        Ok(TrainingCells::new(shards, start, choices)?)
+        Ok(TrainingCells::new(shards, start, self.config.cell_choices())?)
     }
 }
 

@@ -9,6 +9,7 @@ use burn::prelude::Device;
 use scgpt_data::{
     CellSource, CellSubset, Column, GeneToken, Observer, Setting, Table, Tokenizer, narrow,
 };
+use scgpt_report::Page;
 use scgpt_stats::subsample;
 use serde::Serialize;
 
@@ -48,6 +49,9 @@ impl Default for ExplainOptions {
 pub struct Explanation {
     /// The types that some cell was said to be of, in the order of the artefact.
     pub types: Vec<TypeGenes>,
+    /// Why the genes tell little, if they do: what tells the types is itself often wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
 }
 
 /// The genes by which a type was told.
@@ -78,7 +82,45 @@ pub struct GeneShare {
     pub reference_rank: Option<usize>,
 }
 
+/// Genes of a type on a page.
+const SHOWN: usize = 10;
+/// Mean probability of the true type of held-out cells, below which what tells the types is itself poor.
+const SURE: f64 = 0.6;
+/// Share of the first genes that are markers, below which they are hardly those that differ. One in ten is chance.
+const MARKERS: f64 = 0.5;
+
 impl Explanation {
+    /// Adds the genes by which types were told, a row a type.
+    pub(super) fn describe(&self, page: &mut Page) {
+        let row = |of: &TypeGenes| {
+            let gene = |it: &GeneShare| match it.reference_rank {
+                Some(rank) => format!("{} ({rank})", it.gene),
+                None => it.gene.clone(),
+            };
+            let genes: Vec<String> = of.genes.iter().take(SHOWN).map(gene).collect();
+            vec![of.name.clone(), of.cells.to_string(), genes.join(", ")]
+        };
+        let rows: Vec<Vec<String>> = self.types.iter().map(row).collect();
+        page.section("Genes that said so").columns(&["type", "cells", "genes"], &rows);
+        page.text(
+            "Genes that added most to the score of the type, beyond that of the others, on average over some of its cells. \
+             In brackets, the place of the gene among those that the cells of the type that were learned from express more \
+             than others: low numbers are its markers.",
+        );
+        page.warnings(self.doubt.as_slice());
+    }
+
+    /// Of the first genes of all types, the share that is among the first tenth of the `n_genes` by how much more the
+    /// cells of their type express them; `None` if there are no genes.
+    fn marker_share(&self, n_genes: usize) -> Option<f64> {
+        let first = || self.types.iter().flat_map(|of| of.genes.iter().take(SHOWN));
+        let is_marker = |it: &&GeneShare| {
+            it.reference_rank.is_some_and(|rank| rank <= n_genes.div_ceil(10).max(SHOWN))
+        };
+        let n = first().count();
+        (n > 0).then(|| first().filter(is_marker).count() as f64 / n as f64)
+    }
+
     /// One gene of a type a row.
     pub fn table(&self) -> Table {
         let rows =
@@ -228,7 +270,35 @@ impl Artefact {
             }
         }
         let types = sums.iter().map(|(&class, sums)| self.of_type(class, sums, explain.genes));
-        Ok(Explanation { types: types.collect() })
+        let mut explanation = Explanation { types: types.collect(), doubt: None };
+        explanation.doubt = self.doubt(&explanation);
+        Ok(explanation)
+    }
+
+    /// Why the genes tell little, if they do: the types are often wrong themselves, or few of the genes are those by
+    /// which the cells that were learned from differ.
+    fn doubt(&self, explanation: &Explanation) -> Option<String> {
+        let mut doubts = Vec::new();
+        if let Some(sure) = self.record.calibration.mean_truth().filter(|sure| *sure < SURE) {
+            doubts.push(format!(
+                "held-out cells get their true type with a probability of {sure:.2} on average"
+            ));
+        }
+        let n_genes = self.profiles.n_genes();
+        if let Some(share) = explanation.marker_share(n_genes).filter(|share| *share < MARKERS) {
+            doubts.push(format!(
+                "only {:.0} % of the genes are among the tenth of the genes that the training cells of their type express \
+                 most above the others",
+                100.0 * share
+            ));
+        }
+        (!doubts.is_empty()).then(|| {
+            format!(
+                "these genes tell little of the types: {}; train longer, or take an artefact of a better method, before you \
+                 believe them",
+                doubts.join(", and ")
+            )
+        })
     }
 
     /// The genes that added most to a type.
@@ -266,4 +336,34 @@ fn chosen(annotated: &Annotated, explain: &ExplainOptions) -> BTreeMap<usize, u3
         places.into_iter().map(move |place| (cells[place], class)).collect::<Vec<_>>()
     };
     of_class.into_iter().flat_map(some).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn genes_that_are_no_markers_are_noticed() {
+        let of = |ranks: [Option<usize>; 4]| {
+            let gene = |reference_rank| GeneShare {
+                gene: "G".into(),
+                added: 1.0,
+                expressed: 1.0,
+                reference_rank,
+            };
+            let genes = ranks.map(gene).to_vec();
+            let types = vec![TypeGenes { name: "T".into(), cells: 3, genes }];
+            Explanation { types, doubt: None }
+        };
+        let markers = of([Some(1), Some(20), Some(100), Some(400)]);
+        assert_eq!(markers.marker_share(1000), Some(0.75));
+        assert_eq!(of([Some(500), None, None, Some(101)]).marker_share(1000), Some(0.0));
+        let none = Explanation { types: Vec::new(), doubt: None };
+        assert_eq!(none.marker_share(1000), None);
+        let mut page = Page::new("", "");
+        let doubted = Explanation { doubt: Some("tell little".into()), ..markers };
+        doubted.describe(&mut page);
+        let html = page.to_html();
+        assert!(html.contains("<li>tell little</li>") && html.contains("G (20), G (100)"));
+    }
 }

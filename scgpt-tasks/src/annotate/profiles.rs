@@ -68,6 +68,11 @@ impl Profiles {
         trained
     }
 
+    /// Number of genes that some cell expresses.
+    pub(super) fn n_genes(&self) -> usize {
+        self.genes.len()
+    }
+
     /// The place of each gene among all by how much higher its mean is in a class than in the others on average,
     /// from 1 on; by token.
     pub(super) fn ranks(&self, class: usize) -> BTreeMap<u32, usize> {

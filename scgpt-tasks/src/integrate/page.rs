@@ -35,7 +35,13 @@ impl IntegrateReport {
             }
         }
         page.numbers(&numbers);
-        self.map.draw(&mut page, "their embeddings");
+        // A UMAP is of the best method; without one the network's embedding is laid out.
+        let of_best = self
+            .chosen
+            .as_ref()
+            .filter(|it| self.map.is_placed() && it.method != super::IntegrateMethod::Network);
+        let by = of_best.map_or("their embeddings", |best| best.method.name());
+        self.map.draw(&mut page, by);
         compare(&mut page, &self.methods, data.label.as_deref(), self.verdict());
         if let Some(chosen) = &self.chosen {
             page.text(&format!("The best: {}, {}.", chosen.method.name(), chosen.because));

@@ -40,6 +40,8 @@ pub(super) struct Map {
     colours: CellColours,
     /// How many columns these are.
     n_drawn: usize,
+    /// Whether the cells are where a UMAP that was found has them.
+    is_placed: bool,
 }
 
 impl Map {
@@ -68,16 +70,26 @@ impl Map {
         let batch = column(options.batch_key.unwrap_or("batch"), of.batches);
         let added: Vec<_> = label.into_iter().chain([batch]).collect();
         let layer = options.learn.layer;
-        let choice = ColourChoice { added: &added, wanted: &[], layer, gene_names };
+        let choice = ColourChoice { added: &added, known: &[], wanted: &[], layer, gene_names };
         let colours = CellColours::choose(source, cells.cells(), &choice)?;
-        Ok(Self { cells, colours, n_drawn: added.len() })
+        Ok(Self { cells, colours, n_drawn: added.len(), is_placed: false })
     }
 
-    /// Puts the cells where they are on the UMAP that was found, if one was.
+    /// Puts the cells where they are on the UMAP that was found, if one was, and the clusters that were found into the
+    /// menu of colours.
     pub(super) fn place(&mut self, found: Option<&Neighbourhood>) {
-        if let Some(map) = found.and_then(|it| it.map(self.cells.cells().to_vec())) {
-            self.cells = map;
+        let Some(found) = found else { return };
+        if let Some((name, column)) = found.column() {
+            self.colours.add(self.cells.cells(), (name, &column), self.n_drawn);
         }
+        if let Some(map) = found.map(self.cells.cells().to_vec()) {
+            (self.cells, self.is_placed) = (map, true);
+        }
+    }
+
+    /// Whether the cells are where a UMAP that was found has them.
+    pub(super) fn is_placed(&self) -> bool {
+        self.is_placed
     }
 
     /// Draws the cells in the colours of their batches and, if there are labels, once more in those of their

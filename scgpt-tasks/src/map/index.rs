@@ -46,6 +46,8 @@ pub struct ReferenceCells<'a> {
     pub rows: &'a RowSpool,
     /// Labels of the cells, by the names of their columns of `obs`.
     pub labels: &'a [(String, Labels)],
+    /// Colours of labels, as `#rrggbb`, by their names.
+    pub colours: Vec<(String, String)>,
     /// Where the cells came from, such as the path of a file.
     pub source: String,
     /// What made the embeddings.
@@ -390,6 +392,9 @@ fn extend(
     manifest.n_cells += n;
     manifest.sources.push((cells.source.clone(), n));
     manifest.genes = manifest.genes.max(cells.genes);
+    for (label, colour) in &cells.colours {
+        manifest.colours.entry(label.clone()).or_insert_with(|| colour.clone());
+    }
     let number = manifest.segments.len();
     let (file, path) = {
         let file = match manifest.search {

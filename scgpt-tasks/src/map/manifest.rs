@@ -1,6 +1,9 @@
 //! [`IndexManifest`]: what an index holds and what made it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use scgpt_data::{Advice, Setting, TieMode, write_file};
 use scgpt_model::InferencePrecision;
@@ -45,6 +48,9 @@ pub struct IndexManifest {
     /// model embedded the cells, or genes were not counted.
     #[serde(default)]
     pub genes: Option<usize>,
+    /// The colour of labels, as `#rrggbb`, by their names: those of the cells that brought them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub colours: BTreeMap<String, String>,
 }
 
 /// A file of embeddings.
@@ -124,6 +130,7 @@ impl IndexManifest {
             segments: Vec::new(),
             n_lists: 0,
             genes: None,
+            colours: BTreeMap::new(),
         }
     }
 

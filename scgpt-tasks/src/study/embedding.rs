@@ -60,6 +60,7 @@ pub(super) fn of_embedding(
         let of_reference = ReferenceCells {
             rows: &spool(&reference)?,
             labels: &[("label".into(), Labels::new(column))],
+            colours: Vec::new(),
             source: "the reference of a target".into(),
             made_by: MadeBy::Obsm("embedding".into()),
             genes: None,

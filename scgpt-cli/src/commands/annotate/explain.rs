@@ -71,6 +71,7 @@ pub(crate) fn run(args: &ExplainArgs, printer: Printer) -> Result<()> {
     args.stream.precision.remark_on(annotated.report.precision, &mut warnings);
     gene_remarks::remark_on(&annotated.report, &mut warnings, printer);
     warnings.without_genes(annotated.report.tokens.n_empty, "no gene says anything of them");
+    warnings.all(explained.doubt.clone());
     explained.table().write(output, args.output.existing())?;
     let known = artefact.record();
     let record = json!({

@@ -9,15 +9,15 @@ use clap::Args;
 use scgpt_data::{Additions, Column, GeneNames, RowSpool};
 use scgpt_eval::added_colours;
 use scgpt_tasks::annotate::{
-    Annotated, Artefact, ExplainOptions, Explanation, Method, PredictOptions, TypeGenes,
-    UnknownScore,
+    Annotated, Artefact, ExplainOptions, Explanation, FoundBeside, Method, PredictOptions,
+    TypeGenes, UnknownScore,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::voting::VotingArgs;
+use super::voting::{Voted, VotingArgs};
 use crate::{
-    cell_page::{CellPageArgs, MadePage},
+    cell_page::{CellPageArgs, MadePage, colour_lists},
     cells_output::{OR_TABLE, OutputArgs, PartArgs},
     effective::write_effective,
     gene_remarks,
@@ -86,6 +86,8 @@ pub(crate) struct PredictArgs {
 /// The words of the command, and the name of its record in `uns`.
 const COMMAND: &str = "annotate predict";
 const RECORD: &str = "scgpt_annotation";
+/// The name in `obsm` of the probabilities of all types.
+const PROBABILITIES: &str = "scgpt_probabilities";
 
 /// Columns of `obs` that are added, the first of which colours the map.
 const COLUMNS: [&str; 5] = [
@@ -123,6 +125,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     explain.iter().try_for_each(|explain| artefact.check_explain(explain))?;
     let annotated = artefact.annotate(&mut source, &options, &bar)?;
     let voted = args.voting.vote(&annotated, &source, &bar)?;
+    warnings.all(voted.as_ref().and_then(Voted::caution));
     let explained = explain.map(|explain| {
         artefact.explain(&mut source, &annotated, &options, &explain, &device, &bar)
     });
@@ -133,29 +136,37 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let mut record = record(args, &artefact, &annotated);
     let mut obs = columns(&annotated);
     if let Some(explained) = &explained {
+        warnings.all(explained.doubt.clone());
         rows.insert(rows.len() - 2, ("genes that said so", genes_of(explained)));
         record["explanation"] = json!(explained);
     }
-    if let Some(voted) = voted {
+    if let Some(voted) = &voted {
         record["voting"] = json!(voted.record);
         rows.insert(rows.len() - 2, ("voting", voted.record.line()));
-        obs.extend(voted.columns);
+        obs.extend(voted.columns.iter().cloned());
     }
     let found = args.neighbourhood.find(&annotated.embeddings, 0, &bar)?;
+    let known = artefact.record().class_colours();
     let made = page_path.map(|path| {
         let column = Some(annotated.report.genes.column.clone());
         let names = GeneNames { column, ..options.gene_names.clone() };
         let added = [&obs[..], &found.columns()].concat();
-        let choice = args.page.colors.choice(&added, (&options.layer, &names));
-        let page = annotated.page(&mut source, artefact.record(), &choice, found.shown())?;
+        let choice = args.page.colors.choice(&added, &known, (&options.layer, &names));
+        let beside = FoundBeside {
+            neighbourhood: found.shown(),
+            explanation: explained.as_ref(),
+            votes: voted.as_ref().map(Voted::votes),
+        };
+        let page = annotated.page(&mut source, artefact.record(), &choice, beside)?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
     });
     let made = made.transpose()?;
-    let mut uns = added_colours(&source, &obs)?;
+    let mut uns = added_colours(&source, &obs, &known)?;
     uns.push((RECORD.into(), record.clone()));
     let obsm = embeddings(&artefact, annotated);
-    let mut additions = Additions { obsm, obs, uns, ..Additions::default() };
-    rows.extend(found.add_to(&mut additions, space(&artefact), &source)?);
+    let obsm_columns = [(PROBABILITIES.to_owned(), artefact.record().classes.clone())].into();
+    let mut additions = Additions { obsm, obsm_columns, obs, uns, ..Additions::default() };
+    rows.extend(found.add_to(&mut additions, space(&artefact), &source, &args.output.path)?);
     let copy = args.output.copy_of(&args.input, &options.layer);
     copy.write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, COMMAND, args)?;
@@ -192,7 +203,16 @@ fn remark_on(args: &PredictArgs, annotated: &Annotated, warnings: &mut Warnings,
     }
     let n_empty = annotated.report.tokens.n_empty;
     warnings.without_genes(n_empty, "they get no type, and are unknown");
-    warnings.all(annotated.caution());
+    if let Some(caution) = annotated.caution() {
+        warnings.tell(caution);
+        // Of cells of another laboratory it is the protocol that is unlike, not the types.
+        printer.remark(&format!(
+            "hint: cells of another laboratory or protocol differ in all genes, whatever their types: look at the \
+             confidence and the markers of the types on the page; --known-share {} calls fewer cells unknown, --unknown-score \
+             confidence goes by the types' probabilities alone; a model that learned from cells of both is surer",
+            f64::midpoint(1.0, args.known_share)
+        ));
+    }
 }
 
 /// The first genes of each type, a line a type.
@@ -215,7 +235,7 @@ fn space(artefact: &Artefact) -> &'static str {
 /// What was found, as matrices of `obsm`.
 fn embeddings(artefact: &Artefact, annotated: Annotated) -> Vec<(String, RowSpool)> {
     let mut obsm = vec![(space(artefact).to_owned(), annotated.embeddings)];
-    obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
+    obsm.extend(annotated.probabilities.map(|rows| (PROBABILITIES.to_owned(), rows)));
     obsm
 }
 
@@ -252,6 +272,8 @@ fn record(args: &PredictArgs, artefact: &Artefact, annotated: &Annotated) -> Val
         "method": known.method,
         "label": known.label,
         "classes": known.classes,
+        "columns": { PROBABILITIES: known.classes },
+        "colours": colour_lists(known.class_colours()),
         "cells": counts,
         "precision": annotated.report.precision,
         "unknown_share": annotated.unknown_share(),

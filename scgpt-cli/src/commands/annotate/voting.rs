@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::{CellSource, Column, Observer};
-use scgpt_tasks::annotate::{Annotated, CellClusters};
+use scgpt_tasks::annotate::{Annotated, CellClusters, ClusterVote};
 use serde::Serialize;
 
 /// Options of voting.
@@ -16,6 +16,7 @@ pub(crate) struct VotingArgs {
         long,
         value_name = "COLUMN",
         num_args = 0..=1,
+        require_equals = true,
         default_missing_value = "",
         env = "SCGPT_MAJORITY_VOTING"
     )]
@@ -29,6 +30,33 @@ pub(crate) struct VotingArgs {
 pub(super) struct Voted {
     pub(super) columns: Vec<(String, Column)>,
     pub(super) record: VotingRecord,
+    clusters: CellClusters,
+    votes: Vec<ClusterVote>,
+}
+
+/// Cells of a cluster, on average, below which its vote is little more than the words of its cells.
+const FEW: f64 = 5.0;
+
+impl Voted {
+    /// The clusters and their votes.
+    pub(super) fn votes(&self) -> (&CellClusters, &[ClusterVote]) {
+        (&self.clusters, &self.votes)
+    }
+
+    /// A warning if a column of obs has so many clusters that their votes tell little.
+    pub(super) fn caution(&self) -> Option<String> {
+        let voters: usize = self.votes.iter().map(|vote| vote.cells).sum();
+        let n = self.votes.iter().filter(|vote| vote.cells > 0).count();
+        let size = voters as f64 / n.max(1) as f64;
+        let is_found = self.record.clusters == FOUND;
+        (!is_found && n > 0 && size < FEW).then(|| {
+            format!(
+                "`{}` has {n} values for {voters} cells, {size:.1} cells each: votes of so few say little more than the \
+                 cells themselves; are these clusters? Without a column, small clusters are found",
+                self.record.clusters
+            )
+        })
+    }
 }
 
 /// How it went.
@@ -108,7 +136,7 @@ impl VotingArgs {
         let of_cell = |cluster: &Option<u32>| cluster.map(|cluster| votes[cluster as usize]);
         let of_cells: Vec<_> = clusters.of_cells.iter().map(of_cell).collect();
         let named = |vote: &Option<_>| {
-            let vote: &scgpt_tasks::annotate::ClusterVote = vote.as_ref()?;
+            let vote: &ClusterVote = vote.as_ref()?;
             let heterogeneous = || CellClusters::HETEROGENEOUS.to_owned();
             let name = vote.class.map(|class| annotated.classes[class as usize].clone());
             (vote.cells > 0).then(|| name.unwrap_or_else(heterogeneous))
@@ -133,6 +161,6 @@ impl VotingArgs {
             let names: Vec<Option<String>> = clusters.of_cells.iter().map(name).collect();
             columns.push((FOUND.into(), Column::with_gaps(&names)));
         }
-        Ok(Some(Voted { columns, record }))
+        Ok(Some(Voted { columns, record, clusters, votes }))
     }
 }

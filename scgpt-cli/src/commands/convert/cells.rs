@@ -53,7 +53,7 @@ pub(super) fn run(args: &ConvertArgs, printer: Printer) -> Result<()> {
         );
     }
     let inputs = args.input.as_slice();
-    let samples = args.shards.sample.of_inputs(inputs.len())?;
+    let samples = args.shards.sample.of_each(inputs.len())?;
     check_cells_output(&args.output, inputs.iter().map(PathBuf::as_path), args.existing())?;
     match (inputs, samples.as_slice()) {
         ([input], [None]) => one(args, input, printer),

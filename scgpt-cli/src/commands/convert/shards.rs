@@ -134,7 +134,7 @@ fn prepare(args: &Conversion<'_>, inputs: &[PathBuf], warnings: &mut Warnings) -
     let given = path.map(GeneVocab::from_json).transpose()?;
     let names = args.shards.matrix.gene_names();
     let layer = args.shards.matrix.layer();
-    let samples = args.shards.sample.of_inputs(inputs.len())?;
+    let samples = args.shards.sample.of_each(inputs.len())?;
     let kept = args.labels();
     let mut tables: Vec<Frame> = Vec::new();
     let (mut n_cells, mut with_cells) = (0, Vec::new());

@@ -275,7 +275,7 @@ fn colours(
     };
     let added = [column(&args.label)?, column(&args.batch_key)?];
     let drawn = CellMap::sample(cells.summary().n_cells, args.seed);
-    let choice = args.colors.choice(&added, (layer, &GeneNames::BEST));
+    let choice = args.colors.choice(&added, &[], (layer, &GeneNames::BEST));
     Ok(CellColours::choose(cells, &drawn, &choice)?)
 }
 

@@ -138,7 +138,7 @@ fn colours(args: &LabelsArgs, source: &mut Source, cells: &[usize]) -> Result<Ce
     let chosen: Vec<usize> = drawn.into_iter().map(|place| cells[place]).collect();
     let column = source.obs()?.column(&args.truth).cloned();
     let added: Vec<_> = column.map(|it| (args.truth.clone(), it)).into_iter().collect();
-    let choice = args.colors.choice(&added, (&Layer::X, &GeneNames::BEST));
+    let choice = args.colors.choice(&added, &[], (&Layer::X, &GeneNames::BEST));
     Ok(CellColours::choose(source, &chosen, &choice)?)
 }
 

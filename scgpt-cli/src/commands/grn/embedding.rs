@@ -440,7 +440,10 @@ impl EmbeddingArgs {
                     }
                     None => format!(
                         "{} of similarity {} or more, {} beyond chance",
-                        report.edges, report.threshold, report.edges_beyond_chance
+                        report.edges,
+                        // As it was given, but no more of it than is read.
+                        (1e4 * report.threshold).round() / 1e4,
+                        report.edges_beyond_chance
                     ),
                 },
             ),

@@ -13,7 +13,7 @@ use crate::{
     cell_page::MadePage,
     gene_remarks,
     learn::LearnArgs,
-    output::{Printer, beside, check_new, temporary},
+    output::{Printer, check_new, companion, temporary},
     progress::Bar,
     warnings::{PAGE, Warnings},
 };
@@ -27,7 +27,7 @@ pub(super) fn page_of(
 ) -> Result<PathBuf> {
     let inputs = || source.paths().chain([model]);
     source.check_output(output, inputs(), existing)?;
-    let page = beside(output, PAGE);
+    let page = companion(output, PAGE);
     check_new(&page, inputs(), existing)?;
     Ok(page)
 }
@@ -68,6 +68,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     let column = Some(embedding.report.genes.column.clone());
     let choice = ColourChoice {
         added: &clusters,
+        known: &[],
         wanted: &[],
         layer: &options.layer,
         gene_names: &GeneNames { column, ..options.gene_names.clone() },
@@ -87,7 +88,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let neighbours = found.add_to(&mut additions, "X_scGPT", source.source())?;
+    let neighbours = found.add_to(&mut additions, "X_scGPT", source.source(), output)?;
     let made = source.make(output, &options.layer, run.existing(), additions, &bar, printer)?;
     made.publish()?;
     let report = &embedding.report;

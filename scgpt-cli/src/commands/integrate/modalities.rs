@@ -20,7 +20,7 @@ use scgpt_tasks::{
 
 use crate::{
     cells_output::{CellsOutput, say_replaced},
-    choice::ChoiceArgs,
+    choice::{ChoiceArgs, instead},
     output::{Printer, check_cells_output, check_new, is_table},
     progress::Bar,
     run::Run,
@@ -111,7 +111,12 @@ impl ModalityArgs {
     /// Opens the inputs; a single file for which no modality is named has several if it says so
     /// itself.
     fn open_all(&self, inputs: &[String]) -> Result<InputCells> {
-        let samples = self.sample.of_inputs(inputs.len())?;
+        // Inputs that name what they measure may be of the same cells.
+        let samples = if inputs.iter().any(|input| modality_of(input).is_some()) {
+            self.sample.of_inputs(inputs.len())?
+        } else {
+            self.sample.of_each(inputs.len())?
+        };
         let named = |(input, sample): (&String, Option<&str>)| {
             let (modality, path) = match modality_of(input) {
                 Some((modality, path)) => (Some(modality.into()), path),
@@ -124,7 +129,7 @@ impl ModalityArgs {
             && only.modality.is_none()
             && !self.are_named(std::slice::from_ref(&only.path.display().to_string()))
         {
-            let source = Source::open(&only.path)?;
+            let source = Source::open(&only.path).map_err(|error| instead(&only.path, error))?;
             // Of 10x files other features are left out unless they are asked for.
             if !matches!(source, Source::AnnData(_)) {
                 return Ok(InputCells::One(Box::new(source), only.path.clone()));

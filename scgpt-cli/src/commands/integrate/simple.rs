@@ -107,7 +107,7 @@ pub(super) fn run(
         uns: vec![("scgpt".into(), record)],
         ..Additions::default()
     };
-    let neighbours = found.add_to(&mut additions, key, source.source())?;
+    let neighbours = found.add_to(&mut additions, key, source.source(), output)?;
     let made = source.make(output, &layer, run.existing(), additions, &bar, printer)?;
     made.publish()?;
     place.publish()?;
@@ -196,8 +196,13 @@ pub(super) fn apply(args: &IntegrateArgs, model: &Path, printer: Printer) -> Res
     let n_cells = projected.rows.n_rows();
     let found = args.neighbourhood.find(&projected.rows, run.seed(), &bar)?;
     let clusters = found.columns();
-    let choice =
-        ColourChoice { added: &clusters, wanted: &[], layer: &layer, gene_names: &gene_names };
+    let choice = ColourChoice {
+        added: &clusters,
+        known: &[],
+        wanted: &[],
+        layer: &layer,
+        gene_names: &gene_names,
+    };
     let made = projected.page(source.source_mut(), known, &choice, found.shown())?;
     let page = MadePage::new(page, made, &warnings);
     let record = json!({
@@ -211,7 +216,7 @@ pub(super) fn apply(args: &IntegrateArgs, model: &Path, printer: Printer) -> Res
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let neighbours = found.add_to(&mut additions, key, source.source())?;
+    let neighbours = found.add_to(&mut additions, key, source.source(), output)?;
     let made = source.make(output, &layer, run.existing(), additions, &bar, printer)?;
     made.publish()?;
     let genes = format!("{} of the {} of the components", projected.genes, projected.of_genes);

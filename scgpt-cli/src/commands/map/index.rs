@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{CellSource as _, Error, Place, Source, TieMode, check_apart};
-use scgpt_eval::Labels;
+use scgpt_eval::{Labels, label_colours};
 use scgpt_tasks::map::{IndexManifest, ReferenceCells, ReferenceIndex, Search};
 use serde_json::json;
 
@@ -104,9 +104,13 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
             labels.codes[cell] = None;
         }
     }
+    let of_labels =
+        |(name, labels): &(String, Labels)| label_colours(&source, name, &labels.classes);
+    let colours = labels.iter().map(of_labels).collect::<Result<Vec<_>, _>>()?.concat();
     let cells = ReferenceCells {
         rows: &embedded.rows,
         labels: &labels,
+        colours,
         source: args.input.display().to_string(),
         made_by: embedded.made_by.clone(),
         genes: embedded.genes(),

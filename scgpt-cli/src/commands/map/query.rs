@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{EmbeddedCells, HashedModel, Reading, by_model, from_obsm};
 use crate::{
-    cell_page::{CellPageArgs, MadePage},
+    cell_page::{CellPageArgs, MadePage, colour_lists},
     cells_output::{OR_TABLE, OutputArgs, PartArgs},
     effective::write_effective,
     neighbourhood::NeighbourhoodArgs,
@@ -115,11 +115,12 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     remark_on(args, (&index, &embedded, &mapped), &mut warnings, printer);
     let obs = columns(&mapped);
     let neighbours = args.neighbourhood.find(&embedded.rows, 0, &bar)?;
+    let known: Vec<_> = index.manifest().colours.clone().into_iter().collect();
     let made = page_path.map(|path| {
         let found = embedded.report.as_ref().map(|report| report.genes.column.clone());
         let names = GeneNames { column: found.or(gene_names.column.clone()), ..gene_names };
         let added = [&obs[..], &neighbours.columns()].concat();
-        let choice = args.page.colors.choice(&added, (&layer, &names));
+        let choice = args.page.colors.choice(&added, &known, (&layer, &names));
         let shown = (index.manifest(), neighbours.shown());
         let page = mapped.page(&mut source, &embedded.rows, shown, &choice)?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
@@ -127,11 +128,11 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let made = made.transpose()?;
     let record = record(args, &index, &mapped, &embedded);
     let mut summary = summary(args, &mapped, &embedded);
-    let mut uns = added_colours(&source, &obs)?;
+    let mut uns = added_colours(&source, &obs, &known)?;
     uns.push((RECORD.into(), record.clone()));
     let obsm = embeddings(args, &mapped, embedded.rows)?;
     let mut additions = Additions { obsm, obs, uns, ..Additions::default() };
-    summary.extend(neighbours.add_to(&mut additions, "X_scGPT", &source)?);
+    summary.extend(neighbours.add_to(&mut additions, "X_scGPT", &source, &args.output.path)?);
     args.output.copy_of(&args.input, &layer).write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, COMMAND, args)?;
     summary.extend(made.map(MadePage::write).transpose()?);
@@ -287,6 +288,7 @@ fn record(
         "version": env!("CARGO_PKG_VERSION"),
         "index": args.index.display().to_string(),
         "reference_cells": manifest.n_cells,
+        "colours": colour_lists(manifest.colours.clone()),
         "search": manifest.search,
         "made_by": manifest.made_by,
         "precision": embedded.report.as_ref().map(|report| report.precision),

@@ -64,8 +64,7 @@ impl AttentionNetworks {
         })?;
         drop(sought);
         let asked = options.method.rule();
-        let compared = options.baselines || asked.is_none();
-        let is_made = |rule: &Association| compared || asked == Some(*rule);
+        let is_made = |rule: &Association| asked.is_none_or(|asked| asked == *rule);
         let rules: Vec<Association> = Association::ALL.into_iter().filter(is_made).collect();
         let judge = EdgeJudge {
             genes: &selected.panel,

@@ -51,7 +51,11 @@ impl EmbeddingNetworks {
                 let options = EmbeddingNetworkOptions { method: first, ..options.clone() };
                 Self::best(embedder, source, libraries, &options, observer)
             }
-            _ => Self::of_expression(source.ok_or_else(no_cells)?, libraries, options, observer),
+            // Nobody asked for the others.
+            _ => {
+                let alone = EmbeddingNetworkOptions { baselines: false, ..options.clone() };
+                Self::of_expression(source.ok_or_else(no_cells)?, libraries, &alone, observer)
+            }
         }
     }
 
@@ -63,7 +67,10 @@ impl EmbeddingNetworks {
         options: &EmbeddingNetworkOptions,
         observer: &dyn Observer,
     ) -> Result<Self> {
-        let mut first = Self::by(embedder, Some(&mut *source), libraries, options, observer)?;
+        let mut first = match embedder {
+            Some(model) => Self::new(model, Some(&mut *source), libraries, options, observer)?,
+            None => Self::of_expression(&mut *source, libraries, options, observer)?,
+        };
         let Some((method, [best, own])) = first.report.best_by_sets() else {
             let problem = "the best method cannot be chosen: no two genes of the network share a set of the gene sets";
             return Err(Error::unsuited(problem, Advice::from("give others by ") + Setting("gmt")));

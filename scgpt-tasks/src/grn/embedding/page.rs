@@ -49,8 +49,11 @@ impl EmbeddingNetworks {
             ("genes", report.genes.to_string()),
             ("edges", report.edges.to_string()),
             ("programmes", report.programmes.to_string()),
-            ("pairs beyond chance", report.pairs_beyond_chance.to_string()),
         ];
+        // A simple method has no null.
+        if report.method.rule().is_none() {
+            numbers.push(("pairs beyond chance", report.pairs_beyond_chance.to_string()));
+        }
         if let Some(own) = report.pathways.first().filter(|it| it.pairs.is_some()) {
             numbers.push(("pathways found", own.sets.to_string()));
         }
@@ -68,7 +71,7 @@ impl EmbeddingNetworks {
         let [least, low, median, high, most] = report.similarities;
         page.text(&format!(
             "Vectors {}{}. Cosine similarities run from {least:.2} to {most:.2}, 5 % of them below {low:.2}, half below \
-             {median:.2}, 5 % above {high:.2}; an edge needs {}. {} of the {} edges are beyond chance at a false-discovery \
+             {median:.2}, 5 % above {high:.2}; an edge needs {:.3}. {} of the {} edges are beyond chance at a false-discovery \
              rate of 5 %.",
             if report.contextual {
                 "are mean states of the genes after the last block, over the cells that express them"
@@ -90,6 +93,9 @@ impl EmbeddingNetworks {
     /// halves of the cells.
     fn trust(&self, page: &mut Page) {
         page.section("Which network to trust").text(&self.report.verdict);
+        // Without gene sets nothing was looked for, which is not to have found none.
+        let has_sets = self.report.pathways.iter().any(|it| it.pairs.is_some() || it.sets > 0);
+        let of_sets = |number: String| if has_sets { number } else { "–".into() };
         let rows: Vec<Vec<String>> = self
             .report
             .pathways
@@ -99,9 +105,9 @@ impl EmbeddingNetworks {
                     it.method.clone(),
                     it.programmes.to_string(),
                     it.genes.to_string(),
-                    percent(it.with_set, it.programmes),
-                    it.sets.to_string(),
-                    it.sets_bonferroni.to_string(),
+                    of_sets(percent(it.with_set, it.programmes)),
+                    of_sets(it.sets.to_string()),
+                    of_sets(it.sets_bonferroni.to_string()),
                     it.pairs.map_or_else(|| "–".into(), |area| format!("{area:.3}")),
                 ]
             })
@@ -174,7 +180,7 @@ impl EmbeddingNetworks {
             &links,
             &format!(
                 "The {} programmes with the highest mean similarity, up to {GENES} genes each, the most central the \
-                 largest. Lines are similarities of at least {}, stronger ones wider; dashed lines are the strongest \
+                 largest. Lines are similarities of at least {:.3}, stronger ones wider; dashed lines are the strongest \
                  ones between programmes.",
                 clusters.len(),
                 self.report.threshold

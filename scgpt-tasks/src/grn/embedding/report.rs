@@ -190,8 +190,7 @@ impl EmbeddingReport {
     /// agree.
     fn judged(&self) -> String {
         let (Some(own), Some(baseline)) = (self.pathways.first(), self.best_baseline()) else {
-            return "Nothing was compared with this network: none was made from expression alone."
-                .into();
+            return "No other network from expression was made to compare this one with.".into();
         };
         let by_sets = match (own.pairs, baseline.pairs) {
             (Some(a), Some(b)) => Some((
