@@ -104,13 +104,6 @@ impl Judgement {
 }
 
 impl Calibration {
-    /// The probability of the true class of held-out cells, on average; `None` if there were none.
-    pub(super) fn mean_truth(&self) -> Option<f64> {
-        let all = || self.nonconformity.iter().flatten();
-        let n = all().count();
-        (n > 0).then(|| all().map(|&it| 1.0 - f64::from(it)).sum::<f64>() / n as f64)
-    }
-
     /// Calibrates by the `held_out` cells, whose classes are `truth`, and by the centres of the
     /// classes.
     ///

@@ -84,8 +84,6 @@ pub struct GeneShare {
 
 /// Genes of a type on a page.
 const SHOWN: usize = 10;
-/// Mean probability of the true type of held-out cells, below which what tells the types is itself poor.
-const SURE: f64 = 0.6;
 /// Share of the first genes that are markers, below which they are hardly those that differ. One in ten is chance.
 const MARKERS: f64 = 0.5;
 
@@ -275,30 +273,16 @@ impl Artefact {
         Ok(explanation)
     }
 
-    /// Why the genes tell little, if they do: the types are often wrong themselves, or few of the genes are those by
-    /// which the cells that were learned from differ.
+    /// Why the genes tell little, if they do: few of them are those by which the cells that were learned from differ.
     fn doubt(&self, explanation: &Explanation) -> Option<String> {
-        let mut doubts = Vec::new();
-        if let Some(sure) = self.record.calibration.mean_truth().filter(|sure| *sure < SURE) {
-            doubts.push(format!(
-                "held-out cells get their true type with a probability of {sure:.2} on average"
-            ));
-        }
-        let n_genes = self.profiles.n_genes();
-        if let Some(share) = explanation.marker_share(n_genes).filter(|share| *share < MARKERS) {
-            doubts.push(format!(
-                "only {:.0} % of the genes are among the tenth of the genes that the training cells of their type express \
-                 most above the others",
-                100.0 * share
-            ));
-        }
-        (!doubts.is_empty()).then(|| {
-            format!(
-                "these genes tell little of the types: {}; train longer, or take an artefact of a better method, before you \
-                 believe them",
-                doubts.join(", and ")
-            )
-        })
+        let share =
+            explanation.marker_share(self.profiles.n_genes()).filter(|share| *share < MARKERS)?;
+        Some(format!(
+            "these genes tell little of the types: only {:.0} % are among the tenth of the genes that the training cells of \
+             their type express most above the others; train longer, or take an artefact of a better method, before you \
+             believe them",
+            100.0 * share
+        ))
     }
 
     /// The genes that added most to a type.
