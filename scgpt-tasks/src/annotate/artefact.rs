@@ -81,7 +81,7 @@ impl ArtefactRecord {
 /// An artefact, ready to annotate.
 ///
 /// ```no_run
-/// use std::{collections::BTreeMap, path::Path};
+/// use std::path::Path;
 ///
 /// use burn::prelude::Device;
 /// use scgpt_tasks::annotate::Artefact;

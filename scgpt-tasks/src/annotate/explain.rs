@@ -49,7 +49,7 @@ impl Default for ExplainOptions {
 pub struct Explanation {
     /// The types that some cell was said to be of, in the order of the artefact.
     pub types: Vec<TypeGenes>,
-    /// Why the genes tell little, if they do: what tells the types is itself often wrong.
+    /// Why the genes tell little, if they do: few of them are markers of their type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
 }
