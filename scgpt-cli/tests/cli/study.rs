@@ -147,8 +147,9 @@ fn a_study_that_is_killed_goes_on_bit_for_bit() {
     let long = STUDY
         .replace("cells = [20, 30]", "cells = [60]")
         .replace("seed = [1, 2]", "seed = [1]")
-        .replace("epochs = 4\nmax_steps = 6", "epochs = 30\n");
-    fs::write(place.path("study.toml"), long).unwrap();
+        .replace("epochs = 4\nmax_steps = 6", "epochs = 30\n")
+        .replace("'mapping'", "'annotation'");
+    fs::write(place.path("study.toml"), long + "\n[annotate]\nepochs = 1\n").unwrap();
     place.done(&["study", "run", "study.toml", "-o", "whole"]);
     let name = "seed=1,where=all,cells=60";
     let folder = place.path("killed/runs").join(name);
@@ -180,6 +181,10 @@ fn a_study_that_is_killed_goes_on_bit_for_bit() {
     for file in ["pretrain/model/model.safetensors", "scores.json"] {
         assert!(read("whole", file).unwrap() == read("killed", file).unwrap(), "{file}");
     }
+    // Fine-tuned as well, of which nothing stays but the score.
+    let scores = parsed(&String::from_utf8(read("whole", "scores.json").unwrap()).unwrap());
+    assert!(scores["two"]["scores"]["annotation"].as_f64().is_some(), "{scores}");
+    assert!(!place.path("whole/runs").join(name).join("annotation-two").exists());
 }
 
 #[test]

@@ -51,8 +51,8 @@ impl RunFolder {
         Ok(Self(folder))
     }
 
-    /// Writes the cells as tokens. When a run goes on they are read again, as there is no other way
-    /// to tell whether they are the same.
+    /// Writes the cells as tokens, the first to be in the folder. When a run goes on they are read again, as there is no
+    /// other way to tell whether they are the same.
     pub(crate) fn cells(
         &self,
         source: &mut dyn CellSource,
@@ -61,6 +61,7 @@ impl RunFolder {
         gene_names: &GeneNames,
         observer: &dyn Observer,
     ) -> Result<ShardFolder> {
+        fs::create_dir_all(&self.0).map_err(|error| failed(&self.0, &error))?;
         let folder = self.0.join("cells");
         let mut options = ShardOptions::default();
         options.layer = layer.clone();
