@@ -258,7 +258,8 @@ impl MemoryNeeds {
             less.push((half, batch / 2));
         }
         let of = |(by, saved): (String, usize)| Less { by, peak: peak.saturating_sub(saved) };
-        less.into_iter().map(of).collect()
+        // What a batch needs may be hidden in what the process had before.
+        less.into_iter().map(of).filter(|less| less.peak < peak).collect()
     }
 }
 

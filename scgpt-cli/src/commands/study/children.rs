@@ -117,11 +117,12 @@ fn reason(log: &Path, before: u64) -> String {
         file.read_to_end(&mut end)
     });
     let text = String::from_utf8_lossy(&end);
-    let error = text.lines().rev().find_map(|line| line.strip_prefix("error: "));
-    match (read, error) {
-        (Ok(_), Some(error)) => error.to_owned(),
-        _ => "it ended without a word".to_owned(),
-    }
+    let lines = text.lines().collect::<Vec<_>>();
+    let error = lines.iter().rposition(|line| line.starts_with("error: "));
+    let (Ok(_), Some(error)) = (read, error) else { return "it ended without a word".to_owned() };
+    let causes = lines[error + 1..].iter().map_while(|line| line.strip_prefix("  caused by: "));
+    let all = [lines[error].trim_start_matches("error: ")].into_iter().chain(causes);
+    all.collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
@@ -133,9 +134,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join(LOG);
         let before = "error: interrupted\n";
-        let after = "error: first\nnote: x\nerror: last\nhint: y\n";
+        let after =
+            "error: first\nnote: x\nerror: last\n  caused by: this\n  caused by: that\nhint: y\n";
         fs::write(&log, format!("{before}{after}")).unwrap();
-        assert_eq!(reason(&log, before.len() as u64), "last");
+        assert_eq!(reason(&log, before.len() as u64), "last: this: that");
         assert_eq!(reason(&log, (before.len() + after.len()) as u64), "it ended without a word");
     }
 }
