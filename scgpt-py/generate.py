@@ -22,7 +22,7 @@ from scgpt_rs._native import commands
 OUT = Path(__file__).parent / "python" / "scgpt_rs" / "tl.py"
 
 #: Options that functions do not have: what they print is a result, and what they write is theirs.
-HIDDEN = {"help", "version", "json", "quiet", "no_report", "print_config", "cpu"}
+HIDDEN = {"help", "version", "json", "quiet", "no_report", "print_config", "cpu", "part"}
 
 
 @dataclass
@@ -237,8 +237,7 @@ def text(function: Function, command: dict[str, Any]) -> str:
     taken = {flag.lstrip("-").replace("-", "_") for flag in function.cells.values()}
     hidden = HIDDEN | function.hidden | (taken - {""})
     if function.kind == "slots":
-        # A part is a file of its own.
-        hidden |= {"output", "force", "part"}
+        hidden |= {"output", "force"}
     required, others, options = [], [], {}
     for option in command["arguments"]:
         is_positional = not option["long"] and not option["short"]

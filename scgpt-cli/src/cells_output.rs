@@ -12,7 +12,7 @@ use scgpt_data::{
     make_cells_table, make_copy, make_export, make_part,
 };
 
-pub(crate) use self::part::{Begun, OfAll, PartArgs, PartOutput, Taken, rules};
+pub(crate) use self::part::{Begun, OfAll, PartArgs, PartOutput, Taken, rules, which_part};
 use crate::{
     effective::EFFECTIVE,
     output::{Printer, check_cells_output, check_new, companion, is_cells, is_table},

@@ -12,6 +12,7 @@
 //! files bring along ([`Merge`]).
 
 mod arrow;
+mod complete;
 mod file;
 mod joined;
 mod manifest;
@@ -20,6 +21,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::complete::{check_complete, differing};
 pub use self::{
     file::{PartFile, make_part_file},
     joined::{JoinedCells, Parts},

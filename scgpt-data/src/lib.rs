@@ -175,8 +175,8 @@ pub use crate::scbank::ScBank;
 #[cfg(feature = "shards")]
 pub use crate::shard::{
     CellSplit, DomainBatches, DomainOrder, EpochOrder, LabelColumn, LabelKind, Manifest,
-    ShardEntry, ShardFolder, ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry,
-    write_shards,
+    ShardEntry, ShardFolder, ShardLabels, ShardOptions, ShardPart, ShardWriter, SourceEntry,
+    VocabEntry, check_shard_part, find_shard_parts, join_shards, write_shards,
 };
 #[cfg(feature = "cloud")]
 pub use crate::shard::{FetchedShards, ShardCache};

@@ -54,16 +54,26 @@ impl PartNumber {
 
     /// The name of the file of this part, whose output is called `name`.
     pub fn file_name(self, name: &str) -> String {
+        format!("{}{AFTER}", self.folder_name(name))
+    }
+
+    /// The name of the folder of this part, if it is one, of an output that is called `name`.
+    pub fn folder_name(self, name: &str) -> String {
         let Self { number, of } = self;
-        format!("{name}{BEFORE}{number:04}{BETWEEN}{of:04}{AFTER}")
+        format!("{name}{BEFORE}{number:04}{BETWEEN}{of:04}")
     }
 
     /// The part whose file has that name, and what its output is called; `None` if it is another's name.
     pub fn of_file_name(file: &str) -> Option<(&str, Self)> {
-        let (name, numbers) = file.strip_suffix(AFTER)?.rsplit_once(BEFORE)?;
+        Self::of_folder_name(file.strip_suffix(AFTER)?)
+    }
+
+    /// The part whose folder has that name, and what its output is called; `None` if it is another's name.
+    pub fn of_folder_name(folder: &str) -> Option<(&str, Self)> {
+        let (name, numbers) = folder.rsplit_once(BEFORE)?;
         let (number, of) = numbers.split_once(BETWEEN)?;
         let part = Self::new(number.parse().ok()?, of.parse().ok()?)?;
-        (part.file_name(name) == file).then_some((name, part))
+        (part.folder_name(name) == folder).then_some((name, part))
     }
 }
 
@@ -137,6 +147,10 @@ mod tests {
         let name = part("7/12345").file_name("a.part-1");
         assert_eq!(name, "a.part-1.part-0007-of-12345.parquet");
         assert_eq!(PartNumber::of_file_name(&name), Some(("a.part-1", part("7/12345"))));
+        let folder = part("1/2").folder_name("shards");
+        assert_eq!(folder, "shards.part-0001-of-0002");
+        assert_eq!(PartNumber::of_folder_name(&folder), Some(("shards", part("1/2"))));
+        assert_eq!(PartNumber::of_folder_name(&name), None);
         for other in [
             "a.parquet",
             "a.part-7-of-12.parquet",

@@ -19,6 +19,7 @@ mod domains;
 mod fetched;
 mod file;
 mod folder;
+mod joined;
 mod manifest;
 mod order;
 mod pack;
@@ -31,7 +32,8 @@ pub use self::fetched::{FetchedShards, ShardCache};
 pub use self::{
     domains::{DomainBatches, DomainOrder},
     folder::{ShardFolder, ShardLabels},
-    manifest::{LabelColumn, LabelKind, Manifest, ShardEntry, SourceEntry, VocabEntry},
+    joined::{check_shard_part, find_shard_parts, join_shards},
+    manifest::{LabelColumn, LabelKind, Manifest, ShardEntry, ShardPart, SourceEntry, VocabEntry},
     order::{CellSplit, EpochOrder},
     writer::{ShardOptions, ShardWriter, write_shards},
 };

@@ -95,6 +95,15 @@ impl PartArgs {
     }
 }
 
+/// Which cells a part has, of so many.
+pub(crate) fn which_part(part: PartNumber, of: usize) -> String {
+    let rows = part.rows(of);
+    match rows.len() {
+        0 => format!("{part}: no cells, there are {of} in all"),
+        _ => format!("{part}: cells {} to {} of {of}", rows.start + 1, rows.end),
+    }
+}
+
 /// `embedded.h5ad`, or `embedded` → `embedded.part-0003-of-0016.parquet`; a folder → such a file in it, named for the
 /// input.
 fn path_of(part: PartNumber, output: &Path, input: &Path) -> PathBuf {
@@ -252,12 +261,8 @@ impl PartOutput<'_> {
             "part": part, "first": first, "cells": cells, "of": of, "was_there": was_there,
         });
         record["output"] = self.path.display().to_string().into();
-        let which = match cells {
-            0 => format!("{part}: no cells, there are {of} in all"),
-            _ => format!("{part}: cells {} to {} of {of}", first + 1, first + cells),
-        };
         rows.retain(|(name, _)| *name != "output");
-        rows.insert(0, ("part", which));
+        rows.insert(0, ("part", which_part(*part, of)));
         let there = if was_there { " (it was there, of the same run)" } else { "" };
         rows.push(("output", format!("{}{there}", self.path.display())));
         printer.written(&warnings.beside(&record), &rows)

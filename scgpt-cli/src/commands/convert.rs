@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{Existing, Layer, Source};
+use scgpt_data::{Existing, Layer, PartNumber, Source};
 
 use self::shards::{Conversion, SHARD_CELLS, ShardArgs};
 use crate::output::Printer;
@@ -26,6 +26,7 @@ use crate::output::Printer;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt convert a.h5ad b.h5ad --model scGPT_human -o shards/ --obs cell_type,batch\n  \
+    scgpt convert atlas.h5ad --part 3/16 -o shards/      a part, on a machine of its own, for scgpt join\n  \
     scgpt convert lane1.h5 lane2.h5 --sample lane1,lane2 -o joined.h5ad\n  \
     scgpt convert bank.scb -o shards/                    the reference's scBank, its own vocabulary\n  \
     scgpt convert scGPT_human -o model/                  a directory that loads faster\n  \
@@ -50,6 +51,10 @@ pub(crate) struct ConvertArgs {
     output: PathBuf,
     #[command(flatten)]
     shards: ShardArgs,
+    /// Cells: convert the I-th of N parts of the cells of one file alone, such as 3/16, to a folder of its own,
+    /// OUTPUT.part-0003-of-0016, for `scgpt join`. A part that is there already is not done again
+    #[arg(long, value_name = "I/N")]
+    part: Option<PartNumber>,
     /// Checkpoint: accept weights that do not fit the configuration
     #[arg(long)]
     partial: bool,
@@ -75,8 +80,23 @@ pub(crate) fn run(args: &ConvertArgs, printer: Printer) -> Result<()> {
                 inputs[0].display()
             )
         }
-        _ if cells::is_asked_for(&args.output) => cells::run(args, printer),
-        inputs => shards::run(&args.conversion(inputs), printer),
+        _ if cells::is_asked_for(&args.output) => {
+            if let Some(part) = args.part {
+                bail!(
+                    "--part {part} divides token shards, and `{}` is a file of cells, which one run writes",
+                    args.output.display()
+                );
+            }
+            cells::run(args, printer)
+        }
+        inputs => {
+            let name = args.output.file_name().unwrap_or_default().to_string_lossy();
+            let output = match args.part {
+                Some(part) => args.output.with_file_name(part.folder_name(&name)),
+                None => args.output.clone(),
+            };
+            shards::run(&args.conversion(inputs, &output), printer)
+        }
     }
 }
 
@@ -93,13 +113,14 @@ impl ConvertArgs {
     }
 
     /// The conversion of cells.
-    fn conversion<'a>(&'a self, inputs: &'a [PathBuf]) -> Conversion<'a> {
+    fn conversion<'a>(&'a self, inputs: &'a [PathBuf], output: &'a Path) -> Conversion<'a> {
         Conversion {
             inputs,
-            output: &self.output,
+            output,
             shards: &self.shards,
             existing: self.existing(),
             is_corpus: false,
+            part: self.part,
         }
     }
 
@@ -111,6 +132,7 @@ impl ConvertArgs {
             ("--shard-cells", self.shards.shard_cells != SHARD_CELLS),
             ("--layer", self.shards.matrix.layer() != Layer::X),
             ("--sample", self.shards.sample.are_named()),
+            ("--part", self.part.is_some()),
         ]
         .into_iter()
         .find_map(|(option, is_given)| is_given.then_some(option))

@@ -1,11 +1,14 @@
 //! `scgpt join`.
 
+mod shards;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::{
-    CellSource as _, DividedCells, Error, JoinedCells, Layer, Parts, make_cells_table,
+    CellSource as _, DividedCells, Error, JoinedCells, Layer, Parts, find_shard_parts,
+    make_cells_table,
 };
 use scgpt_eval::added_colours;
 use serde_json::{Value, json};
@@ -25,16 +28,17 @@ use crate::{
 ///
 /// Checks that all parts are there once, of one model, one file and the same options, and are what was written. The output
 /// is the file that the command would have written without --part, but for its page: a copy of the cells with what was
-/// found, or a table of that alone.
+/// found, or a table of that alone; of parts of `scgpt convert`, one folder of token shards.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt embed cells.h5ad --model scGPT_human --part 1/2 -o parts/     on one machine\n  \
     scgpt embed cells.h5ad --model scGPT_human --part 2/2 -o parts/     on another\n  \
     scgpt join parts/ --into cells.h5ad -o embedded.h5ad\n  \
-    scgpt join parts/cells -o embedded.parquet")]
-#[command(mut_arg("output", |output| output.help(OR_TABLE)))]
+    scgpt join parts/cells -o embedded.parquet\n  \
+    scgpt join shards -o shards/                                        shards.part-0001-of-0016 and so on, of convert")]
+#[command(mut_arg("output", |output| output.help(format!("{OR_TABLE}; a folder of token shards"))))]
 pub(crate) struct JoinArgs {
-    /// Files of parts, their folder, or the beginning of their names
+    /// Files or folders of parts, the folder they are in, or the beginning of their names
     #[arg(required = true, value_name = "PARTS")]
     input: Vec<PathBuf>,
     #[command(flatten)]
@@ -46,6 +50,10 @@ pub(crate) struct JoinArgs {
 
 pub(crate) fn run(args: &JoinArgs, printer: Printer) -> Result<()> {
     let output = &args.output.path;
+    let folders = find_shard_parts(&args.input);
+    if !folders.is_empty() {
+        return shards::run(args, &folders, printer);
+    }
     let paths = Parts::find(&args.input)?;
     let inputs = paths.iter().chain(&args.into).map(PathBuf::as_path);
     args.output.check_or_table(inputs, None)?;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use scgpt_data::{Additions, Existing, Table, save_copy};
+use scgpt_data::{Additions, Existing, ShardFolder, Table, save_copy};
 use serde_json::Value;
 
 use crate::run::{Place, model, tiny};
@@ -224,6 +224,64 @@ fn parts_that_are_there_are_kept_and_others_are_refused() {
     let join = [&join[..], &["--force"]].concat();
     place.refused(&join, &["damaged", "make the part again"]);
     place.refused(&["join", "cells.h5ad", "-o", "y.csv"], &["cells.h5ad", "damaged"]);
+}
+
+/// What is in a folder, by name.
+fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    files.map(|path| (name(&path), fs::read(&path).unwrap())).collect()
+}
+
+#[test]
+fn converted_parts_are_the_whole() {
+    let place = Place::new();
+    place.simulate("cells.h5ad", &["--cells", "60", "--types", "3", "--batches", "2"]);
+    for (name, more) in [
+        ("all", &["--obs", "cell_type,batch", "--shard-cells", "17"][..]),
+        // Some parts have no cells.
+        ("few", &["--where", "index IN ('cell_000007', 'cell_000031')"]),
+    ] {
+        let convert = [&["convert", "cells.h5ad"], more].concat();
+        let whole = format!("{name}-whole");
+        place.done(&[&convert[..], &["-o", &whole]].concat());
+        for part in ["3/4", "1/4", "4/4", "2/4"] {
+            place.done(&[&convert[..], &["-o", name, "--part", part]].concat());
+        }
+        let joined = format!("{name}-joined");
+        let ended = place.done(&["join", name, "-o", &joined]);
+        assert!(ended.stdout.contains("4 of `scgpt convert`"), "{}", ended.stdout);
+        let [whole, joined] = [whole, joined].map(|it| content(&place.path(&it)));
+        assert!(whole == joined, "{name}: {:?} {:?}", whole.keys(), joined.keys());
+    }
+    // A part is a folder of shards itself, and one that is there is kept.
+    let convert = ["convert", "cells.h5ad", "--obs", "cell_type,batch", "--shard-cells"];
+    let part = ["-o", "all", "--part", "2/4"];
+    let again = place.done(&[&convert[..], &["17"], &part].concat());
+    assert!(again.stdout.contains("2/4: cells 16 to 30 of 60"), "{}", again.stdout);
+    assert!(again.stdout.contains("it was there, of the same run"), "{}", again.stdout);
+    let shards = ShardFolder::open(place.path("all.part-0002-of-0004")).unwrap();
+    assert_eq!((shards.n_cells(), shards.id(0).unwrap()), (15, 15));
+    place.refused(
+        &[&convert[..], &["18"], &part].concat(),
+        &["another run", "`shard_cells` was 17, is 18", "--force"],
+    );
+    // What cannot be joined, is said.
+    let join = ["join", "all", "-o", "x"];
+    place.refused(&[&join[..], &["--into", "cells.h5ad"]].concat(), &["--into"]);
+    place.refused(&["join", "all-whole", "-o", "x"], &["no part", "scgpt convert --part"]);
+    let last = place.path("all.part-0004-of-0004");
+    fs::rename(&last, place.path("aside")).unwrap();
+    place.refused(&join, &["part 4 of 4 is missing", "scgpt convert cells.h5ad", "--part 4/4"]);
+    place.refused(&["join", "all", "aside", "all.part-0001-of-0004", "-o", "x"], &["there twice"]);
+    place.done(&["convert", "cells.h5ad", "--shard-cells", "17", "-o", "all", "--part", "4/4"]);
+    place.refused(&join, &["another run", "labels"]);
+    // What is no token shards, or of several files.
+    let several = ["convert", "cells.h5ad", "cells.h5ad", "-o", "x", "--part", "1/2"];
+    place.refused(&several, &["--part 1/2", "one file"]);
+    let file = ["convert", "cells.h5ad", "-o", "x.h5ad", "--part", "1/2"];
+    place.refused(&file, &["--part 1/2", "x.h5ad"]);
+    place.refused(&["convert", &model(), "-o", "x", "--part", "1/2"], &["--part"]);
 }
 
 #[test]

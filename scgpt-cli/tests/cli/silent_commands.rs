@@ -116,13 +116,14 @@ pub(crate) enum Tells {
 use Tells::{Both, Cells, Columns};
 
 /// Commands that read cells, as they are run.
-pub(crate) const RUNS: [(&str, Tells); 35] = [
+pub(crate) const RUNS: [(&str, Tells); 36] = [
     ("annotate train cells.h5ad --label kind --config tiny.toml --no-baselines -o out", Both),
     ("annotate predict cells.h5ad -m types -o out.h5ad", Cells),
     ("annotate predict cells.h5ad -m types --part 1/1 -o out", Cells),
     ("annotate explain cells.h5ad -m types -o out.csv", Cells),
     ("cells cells.h5ad -o out.h5ad", Cells),
     ("convert cells.h5ad --obs kind -o out", Both),
+    ("convert cells.h5ad --obs kind --part 1/1 -o out", Both),
     ("corpus build cells.h5ad --obs kind -o out", Both),
     ("embed cells.h5ad --color kind -m MODEL -o out.h5ad", Both),
     ("embed cells.h5ad -m MODEL --part 1/1 -o out", Cells),

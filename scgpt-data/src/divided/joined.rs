@@ -8,12 +8,12 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    complete::{check_complete, differing},
     file::PartFile,
     manifest::{DividedRun, PartManifest},
     merge::{OfPart, merge},
 };
 use crate::{
-    differences::each_difference,
     error::{Error, Result},
     frame::{Column, Frame},
     names::some_of,
@@ -106,29 +106,10 @@ impl Parts {
             first.check_same_run(other)?;
         }
         files.sort_by_key(|file| file.manifest().part);
-        let twice = files.windows(2).find(|two| two[0].manifest().part == two[1].manifest().part);
-        if let Some(two) = twice {
-            return Err(Error::unsuited(
-                format!(
-                    "part {} is there twice: `{}` and `{}`",
-                    two[0].manifest().part,
-                    two[0].path().display(),
-                    two[1].path().display()
-                ),
-                "name each part once",
-            ));
-        }
         let manifest = files[0].manifest();
-        let there: BTreeSet<usize> = files.iter().map(|it| it.manifest().part.number()).collect();
-        let of = manifest.part.of();
-        let missing: Vec<usize> = (1..=of).filter(|number| !there.contains(number)).collect();
-        if let Some(next) = missing.first().and_then(|&number| PartNumber::new(number, of)) {
-            let remedy = match missing.len() {
-                1 => format!("run `{}`", manifest.line_of(next)),
-                _ => format!("run `{}`, and so on", manifest.line_of(next)),
-            };
-            return Err(Error::unsuited(missing_of(&missing, of), remedy));
-        }
+        let there: Vec<(PartNumber, &Path)> =
+            files.iter().map(|file| (file.manifest().part, file.path())).collect();
+        check_complete(&there, |part| manifest.line_of(part))?;
         Ok(Self(files))
     }
 
@@ -289,16 +270,8 @@ impl PartFile {
             let PartManifest { part, run, .. } = file.manifest();
             json!({"parts": part.of(), "run": run})
         });
-        let mut said = Vec::new();
-        each_difference(&one, &its, &mut |field, one, its| {
-            let field = field.trim_start_matches("run.");
-            said.push(format!("`{field}` is {its}, there {one}"));
-        });
-        if said.is_empty() {
-            return Ok(());
-        }
-        let problem =
-            format!("it is of another run than `{}`: {}", self.path().display(), said.join("; "));
+        let Some(said) = differing(&one, &its) else { return Ok(()) };
+        let problem = format!("it is of another run than `{}`: {said}", self.path().display());
         Err(other.foreign(problem))
     }
 
@@ -306,18 +279,6 @@ impl PartFile {
         Error::invalid(self.path(), "part", problem)
             .with_hint("leave it out, or make it again as the others were")
     }
-}
-
-/// Which parts are missing.
-fn missing_of(missing: &[usize], of: usize) -> String {
-    const SHOWN: usize = 20;
-    let first: Vec<String> = missing.iter().take(SHOWN).map(ToString::to_string).collect();
-    let more = match missing.len().saturating_sub(SHOWN) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let (parts, are) = if missing.len() == 1 { ("part", "is") } else { ("parts", "are") };
-    format!("{parts} {}{more} of {of} {are} missing", first.join(", "))
 }
 
 /// Blocks of a column as one.

@@ -1,14 +1,16 @@
 //! [`Manifest`]: what a folder of shards holds, and where it came from.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    divided::DividedCells,
     error::{Error, Result},
     frame::Column,
     hex::hex,
+    part_number::PartNumber,
     regular,
     state::InputState,
     summary::CellChoice,
@@ -48,6 +50,32 @@ pub struct Manifest {
     pub labels: Vec<LabelColumn>,
     /// Where the cells come from, in order.
     pub sources: Vec<SourceEntry>,
+    /// Which part of a source these cells are, if they are not all that there are to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<ShardPart>,
+}
+
+/// Which part of the cells of a source a folder of shards has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardPart {
+    /// Its number, and of how many.
+    pub part: PartNumber,
+    /// The cells that are divided.
+    pub of: DividedCells,
+    /// The command line, with `I/N` for the part.
+    pub line: String,
+}
+
+impl ShardPart {
+    /// Its rows among the cells that are divided.
+    pub fn rows(&self) -> Range<usize> {
+        self.part.rows(self.of.n_cells)
+    }
+
+    /// The command line that makes another part.
+    pub(super) fn line_of(&self, part: PartNumber) -> String {
+        self.line.replacen("I/N", &part.to_string(), 1)
+    }
 }
 
 /// The vocabulary of a folder of shards.
@@ -169,6 +197,7 @@ impl Manifest {
             shards: Vec::new(),
             labels,
             sources: Vec::new(),
+            part: None,
         }
     }
 

@@ -11,8 +11,10 @@ use sha2::{Digest, Sha256};
 
 use super::{
     folder::ShardFolder,
-    manifest::{LabelColumn, LabelKind, MANIFEST, Manifest, SourceEntry, VOCABULARY, VocabEntry},
-    pack,
+    manifest::{
+        LabelColumn, LabelKind, MANIFEST, Manifest, ShardPart, SourceEntry, VOCABULARY, VocabEntry,
+    },
+    pack::{self, Cell},
     schema::{self, FIXED},
     sink::{self, Sink},
 };
@@ -65,6 +67,9 @@ pub struct ShardOptions {
     pub unique: bool,
     /// What happens to a folder of token shards that exists.
     pub existing: Existing,
+    /// Which part of the cells of its one source the folder is to have: cells are numbered among all, and there may be
+    /// none. Such parts become one folder by [`join_shards`](super::join_shards).
+    pub part: Option<ShardPart>,
 }
 
 impl Default for ShardOptions {
@@ -77,6 +82,7 @@ impl Default for ShardOptions {
             may_lack_labels: false,
             unique: false,
             existing: Existing::Refuse,
+            part: None,
         }
     }
 }
@@ -128,16 +134,19 @@ impl ShardWriter {
         };
         let columns = options.labels.iter().cloned();
         let labels = columns.map(|column| LabelColumn { column, ..LabelColumn::default() });
+        let mut manifest = Manifest::new(entry, labels.collect(), options.shard_cells as u64);
+        manifest.part.clone_from(&options.part);
+        let next_id = options.part.as_ref().map_or(0, |part| part.rows().start as u64);
         Ok(Self {
             folder: folder.into(),
             place,
             vocab: vocab.clone(),
-            manifest: Manifest::new(entry, labels.collect(), options.shard_cells as u64),
+            manifest,
             codes: vec![HashMap::new(); options.labels.len()],
             options,
             sink: None,
             seen: HashSet::new(),
-            next_id: 0,
+            next_id,
         })
     }
 
@@ -172,6 +181,9 @@ impl ShardWriter {
             gene_column: alignment.column.clone(),
             chosen: source.summary().chosen.clone(),
         };
+        // Of a part it is what the values of all cells are.
+        let told = source.summary().values.as_ref();
+        let told = told.and_then(|(of, values)| (*of == layer).then_some(values.state));
         // The file is read while the cells before are written.
         let (sender, receiver) = sync_channel(1);
         thread::scope(|scope| {
@@ -183,7 +195,7 @@ impl ShardWriter {
             for (_, block) in &head {
                 detector.observe(block);
             }
-            entry.input_state = detector.state();
+            entry.input_state = told.unwrap_or_else(|| detector.state());
             if entry.input_state == InputState::Scaled {
                 let problem = "has negative values, expected counts or log1p";
                 let remedy =
@@ -235,7 +247,7 @@ impl ShardWriter {
         let sum = |of: fn(&super::ShardEntry) -> u64| self.manifest.shards.iter().map(of).sum();
         self.manifest.n_cells = sum(|shard| shard.cells);
         self.manifest.n_tokens = sum(|shard| shard.tokens);
-        if self.manifest.n_cells == 0 {
+        if self.manifest.n_cells == 0 && self.manifest.part.is_none() {
             return Err(Error::Option(format!(
                 "`{}` would hold no cells: none expresses a gene of the vocabulary",
                 self.folder.display()
@@ -263,16 +275,42 @@ impl ShardWriter {
             }
             let number = block.first + row;
             let id = self.next_id + number as u64;
-            let mut sink = self.sink(state)?;
-            sink.push(id, cell, |column| block.codes[column][number])
-                .map_err(|error| Error::write(&self.folder, error))?;
-            if sink.cells() < self.options.shard_cells as u64 {
-                self.sink = Some((sink, state));
-            } else {
-                self.close(sink)?;
-            }
+            self.push(id, cell, state, |column| block.codes[column][number])?;
         }
         Ok(left_out)
+    }
+
+    /// Appends a cell; `code` gives its code in a label column.
+    pub(super) fn push(
+        &mut self,
+        id: u64,
+        cell: &Cell,
+        state: InputState,
+        code: impl Fn(usize) -> i32,
+    ) -> Result<()> {
+        let mut sink = self.sink(state)?;
+        sink.push(id, cell, code).map_err(|error| Error::write(&self.folder, error))?;
+        if sink.cells() < self.options.shard_cells as u64 {
+            self.sink = Some((sink, state));
+            return Ok(());
+        }
+        self.close(sink)
+    }
+
+    /// Tells where the cells that were pushed are from.
+    pub(super) fn describe(&mut self, source: SourceEntry) {
+        self.manifest.sources.push(source);
+    }
+
+    /// The code here of every category of label columns that are called like those of this folder; new ones join.
+    pub(super) fn codes_of(&mut self, labels: &[LabelColumn]) -> Vec<Vec<i32>> {
+        let columns = self.manifest.labels.iter_mut().zip(&mut self.codes).zip(labels);
+        columns
+            .map(|((label, known), other)| {
+                label.agree(known.is_empty(), other.kind);
+                other.categories.iter().map(|name| code(label, known, name)).collect()
+            })
+            .collect()
     }
 
     /// The shard under construction, or a new one. All cells of a file are in the state that its
@@ -300,7 +338,6 @@ impl ShardWriter {
         let columns = self.manifest.labels.iter_mut().zip(&mut self.codes);
         columns
             .map(|(label, known)| {
-                let is_first = known.is_empty();
                 if self.options.may_lack_labels && obs.column(&label.column).is_none() {
                     return Ok(vec![-1; n_cells]);
                 }
@@ -312,8 +349,7 @@ impl ShardWriter {
                         Advice::from("name columns by ") + Setting("obs") + " that every input has",
                     )
                 })?;
-                let kind = LabelKind::of(column);
-                label.kind = if is_first || label.kind == kind { kind } else { LabelKind::Text };
+                label.agree(known.is_empty(), LabelKind::of(column));
                 let labels = column.labels();
                 if labels.len() != n_cells {
                     return Err(Error::invalid(
@@ -324,19 +360,30 @@ impl ShardWriter {
                 }
                 Ok(labels
                     .into_iter()
-                    .map(|name| {
-                        let Some(name) = name else { return -1 };
-                        // There are fewer labels than cells, and fewer than 2³¹ of those at once.
-                        let next = i32::try_from(known.len()).unwrap_or(-1);
-                        *known.entry(name).or_insert_with_key(|name| {
-                            label.categories.push(name.clone());
-                            next
-                        })
-                    })
+                    .map(|name| name.map_or(-1, |name| code(label, known, &name)))
                     .collect())
             })
             .collect()
     }
+}
+
+impl LabelColumn {
+    /// What its labels are, of which further ones are of some kind; it has none yet if `is_first`.
+    fn agree(&mut self, is_first: bool, kind: LabelKind) {
+        self.kind = if is_first || self.kind == kind { kind } else { LabelKind::Text };
+    }
+}
+
+/// The code of a label among those that are known, one of which it is from now on.
+fn code(column: &mut LabelColumn, known: &mut HashMap<String, i32>, name: &str) -> i32 {
+    if let Some(&code) = known.get(name) {
+        return code;
+    }
+    // There are fewer labels than cells, and fewer than 2³¹ of those at once.
+    let next = i32::try_from(known.len()).unwrap_or(-1);
+    known.insert(name.to_owned(), next);
+    column.categories.push(name.to_owned());
+    next
 }
 
 /// Writes all cells of `sources`, one after the other, as token shards of `vocab`.

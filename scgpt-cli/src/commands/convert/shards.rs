@@ -3,16 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, CommandFactory as _};
 use scgpt_data::{
-    CellSource as _, ChosenCells, Existing, Frame, GeneNames, GeneVocab, InputState, JoinedTable,
-    Manifest, Observer as _, SAMPLE, ShardOptions, ShardWriter, Source, SourceEntry, SpecialToken,
-    Watched, check_apart, check_output, obs_column,
+    CellSource as _, ChosenCells, DividedCells, Existing, Frame, GeneNames, GeneVocab, InputState,
+    JoinedTable, Manifest, Observer as _, PartNumber, SAMPLE, ShardOptions, ShardPart, ShardWriter,
+    Source, SourceEntry, SpecialToken, Watched, check_apart, check_output, check_shard_part,
+    obs_column,
 };
 use scgpt_tasks::{Error, open_model};
 
 use crate::{
+    better::Again,
+    cells_output::which_part,
     choice::ChoiceArgs,
+    commands::Cli,
     matrix::MatrixArgs,
     output::{Printer, some_of},
     progress::Bar,
@@ -52,13 +56,16 @@ pub(crate) struct Conversion<'a> {
     pub(crate) existing: Existing,
     /// Whether the inputs are many studies: some may lack a column, and cells occur in several.
     pub(crate) is_corpus: bool,
+    /// Which part of the cells of the one input, if not all; the output is a folder of that part.
+    pub(crate) part: Option<PartNumber>,
 }
 
 pub(crate) fn run(args: &Conversion<'_>, printer: Printer) -> Result<()> {
     let inputs = args.inputs;
     let others = args.shards.vocab.iter().chain(&args.shards.model);
     check_apart(args.output, inputs.iter().chain(others).map(PathBuf::as_path))?;
-    check_output(args.output, args.existing)?;
+    // A part that is there already is looked at later.
+    check_output(args.output, if args.part.is_some() { Existing::Replace } else { args.existing })?;
     let mut warnings = Warnings::new(printer);
     let Prepared { vocab, n_cells, inputs } = prepare(args, inputs, &mut warnings)?;
     let mut options = ShardOptions::default();
@@ -69,17 +76,47 @@ pub(crate) fn run(args: &Conversion<'_>, printer: Printer) -> Result<()> {
     options.may_lack_labels = args.is_corpus;
     options.unique = args.is_corpus;
     options.existing = args.existing;
+    options.part = args.part.map(|part| part_of(part, args, &inputs)).transpose()?;
+    if options.part.is_some() && args.existing == Existing::Refuse && args.output.exists() {
+        let manifest = check_shard_part(args.output, &vocab, &options)?;
+        return say(args, &manifest, true, warnings, printer);
+    }
+    let part = options.part.clone();
     let writer = ShardWriter::create(args.output, &vocab, options)?;
     let bar = Bar::new(printer);
     bar.begin("converting", n_cells);
-    let manifest = write(inputs, &args.shards.matrix.choice, writer, &bar)?;
+    let manifest = write(args, inputs, part.as_ref(), writer, &bar)?;
     bar.finish();
-    for source in &manifest.sources {
-        remark_on(source, &mut warnings);
-    }
-    let mut record = serde_json::to_value(&manifest)?;
+    say(args, &manifest, false, warnings, printer)
+}
+
+/// Prints what there is now.
+fn say(
+    args: &Conversion<'_>,
+    manifest: &Manifest,
+    was_there: bool,
+    mut warnings: Warnings,
+    printer: Printer,
+) -> Result<()> {
+    remark_on(manifest, &mut warnings);
+    let mut record = serde_json::to_value(manifest)?;
     record["output"] = args.output.display().to_string().into();
-    printer.written(&warnings.beside(&record), &summary(args, &manifest))
+    let mut rows = summary(manifest, args.is_corpus);
+    let there = if was_there { " (it was there, of the same run)" } else { "" };
+    rows.push(("output", format!("{}{there}", args.output.display())));
+    printer.written(&warnings.beside(&record), &rows)
+}
+
+/// The part of the cells that are to be converted.
+fn part_of(part: PartNumber, args: &Conversion<'_>, inputs: &[Input]) -> Result<ShardPart> {
+    let [input] = inputs else {
+        bail!("--part {part} divides the cells of one file: convert each by a run of its own")
+    };
+    let source = input.source(&args.shards.matrix.choice)?;
+    let of = DividedCells::of(&source, &args.shards.matrix.layer())?;
+    let again = Again::this_run(Cli::command(), "convert");
+    let line = again.map_or_else(String::new, |again| again.with("part", "I/N").line());
+    Ok(ShardPart { part, of, line })
 }
 
 /// What is known before anything is written.
@@ -109,6 +146,15 @@ impl Input {
             source = source.of_sample(sample)?;
         }
         choice.annotated(source)
+    }
+
+    /// The cells that were chosen.
+    fn source(&self, choice: &ChoiceArgs) -> scgpt_data::Result<Source> {
+        let (source, _) = Self::open(&self.path, self.sample.as_deref(), choice)?;
+        Ok(match &self.chosen {
+            Some(chosen) => source.only(chosen.clone()),
+            None => source,
+        })
     }
 }
 
@@ -192,34 +238,38 @@ fn prepare(args: &Conversion<'_>, inputs: &[PathBuf], warnings: &mut Warnings) -
 }
 
 fn write(
+    args: &Conversion<'_>,
     inputs: Vec<Input>,
-    choice: &ChoiceArgs,
+    part: Option<&ShardPart>,
     mut writer: ShardWriter,
     bar: &Bar,
 ) -> Result<Manifest, Error> {
     for input in inputs {
-        let (source, _) = Input::open(&input.path, input.sample.as_deref(), choice)?;
-        let mut source = match input.chosen {
-            Some(chosen) => source.only(chosen),
-            None => source,
-        };
+        let mut source = input.source(&args.shards.matrix.choice)?;
+        if let Some(part) = part {
+            source = source.part(part.rows(), &args.shards.matrix.layer())?;
+        }
         writer.add_source(&mut Watched { source: &mut source, observer: bar })?;
     }
     bar.check_cancelled()?;
     Ok(writer.finish()?)
 }
 
-fn remark_on(source: &SourceEntry, warnings: &mut Warnings) {
-    if source.input_state != InputState::Counts {
-        warnings.tell(format!(
-            "`{}`: the values look like {}, not raw counts; name the layer with counts by --layer if there is one",
-            source.path, source.input_state
-        ));
+/// Tells what may be wrong with cells that are token shards now.
+pub(crate) fn remark_on(manifest: &Manifest, warnings: &mut Warnings) {
+    for source in &manifest.sources {
+        if source.input_state != InputState::Counts {
+            warnings.tell(format!(
+                "`{}`: the values look like {}, not raw counts; name the layer with counts by --layer if there is one",
+                source.path, source.input_state
+            ));
+        }
+        warnings.without_genes_of(&source.path, source.skipped_cells, "they are left out");
     }
-    warnings.without_genes_of(&source.path, source.skipped_cells, "they are left out");
 }
 
-fn summary(args: &Conversion<'_>, manifest: &Manifest) -> Vec<(&'static str, String)> {
+/// What there is to say of token shards, but for where they are.
+pub(crate) fn summary(manifest: &Manifest, is_corpus: bool) -> Vec<(&'static str, String)> {
     let genes = |source: &SourceEntry| {
         format!(
             "{} of {} known, named by `{}`; {} of the {} of the vocabulary",
@@ -258,12 +308,14 @@ fn summary(args: &Conversion<'_>, manifest: &Manifest) -> Vec<(&'static str, Str
         ("shards", format!("{} of {:.1} MB in all", manifest.shards.len(), bytes as f64 / 1e6)),
     ];
     let duplicates: u64 = manifest.sources.iter().map(|source| source.duplicates).sum();
-    if args.is_corpus {
+    if is_corpus {
         rows.push(("left out", format!("{duplicates} cells that express what another one does")));
     }
     if !labels.is_empty() {
         rows.push(("labels", labels.join(", ")));
     }
-    rows.push(("output", args.output.display().to_string()));
+    if let Some(ShardPart { part, of, .. }) = &manifest.part {
+        rows.insert(0, ("part", which_part(*part, of.n_cells)));
+    }
     rows
 }

@@ -42,6 +42,7 @@ pub(super) fn run(args: &BuildArgs, printer: Printer) -> Result<()> {
         shards: &args.shards,
         existing: Existing::replaced_if(args.force),
         is_corpus: true,
+        part: None,
     };
     shards::run(&conversion, printer)
 }
