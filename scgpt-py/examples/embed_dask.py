@@ -20,10 +20,10 @@ CELLS = 1000  # that are read at a time
 
 def embed(parts: Iterable[tuple[int, int]], path: str, model: str, genes: list[str], output: str) -> list[str]:
     """Embeds the cells of a partition, part by part."""
-    embedder = scgpt_rs.Embedder(model, genes)
+    embedder, reader = scgpt_rs.Embedder(model, genes), scgpt_rs.read.Reader(path)
     files = []
     for begin, end in parts:
-        batch = scgpt_rs.read.batch(path, begin, end)
+        batch = reader.batch(begin, end)
         batch = batch.append_column("place", pa.array(range(begin, end), pa.int64()))
         file = Path(output) / f"{begin:09d}.parquet"
         pyarrow.parquet.write_table(pa.Table.from_batches([embedder(batch)]), file)

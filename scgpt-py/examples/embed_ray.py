@@ -3,6 +3,7 @@
 python embed_ray.py cells.zarr MODEL embedded/ [WORKERS]
 """
 
+import functools
 import os
 import sys
 
@@ -14,10 +15,16 @@ import scgpt_rs
 CELLS = 1000  # that travel together
 
 
+@functools.cache
+def reader(path: str) -> scgpt_rs.read.Reader:
+    """The cells, which a worker opens once."""
+    return scgpt_rs.read.Reader(path)
+
+
 def read(part: pa.Table, path: str) -> pa.Table:
     """The cells of a part, which the worker reads itself."""
     (begin,), (end,) = part["begin"].to_pylist(), part["end"].to_pylist()
-    batch = scgpt_rs.read.batch(path, begin, end)
+    batch = reader(path).batch(begin, end)
     place = pa.array(range(begin, end), pa.int64())
     return pa.Table.from_batches([batch.append_column("place", place)])
 

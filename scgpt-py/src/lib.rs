@@ -26,7 +26,7 @@ mod _native {
         described::commands,
         embedder::Embedder,
         lend::Loan,
-        rows::{read_rows, read_shape},
+        rows::Reader,
     };
 
     #[pymodule_init]

@@ -1,63 +1,85 @@
-//! [`read_rows`]: cells of a file of any format, some at a time, for engines that share them out.
+//! [`Reader`]: cells of a file of any format, some at a time, for engines that share them out.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 use numpy::PyArray1;
 use pyo3::{exceptions::PyValueError, prelude::*};
-use scgpt_data::{CellSource as _, Column, Layer, Source};
+use scgpt_data::{CellSource as _, Column, Csr, Error, Layer, Source};
 
 /// Names of cells `begin..end`, and the arrays of a `scipy.sparse.csr_matrix` of them.
 type Rows<'py> =
     (Vec<String>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<f32>>);
 
-/// The number of cells of a matrix of a file, and the names of its genes.
-#[pyfunction]
-pub(crate) fn read_shape(
-    py: Python<'_>,
-    path: PathBuf,
-    layer: &str,
-    gene_column: Option<&str>,
-) -> PyResult<(usize, Vec<String>)> {
-    let layer = Layer::from(layer);
-    py.detach(|| {
-        let source = Source::open(path)?;
-        let (n_cells, _) = source.summary().shape(&layer)?;
-        let var = source.var(&layer)?;
-        let Some(name) = gene_column else { return Ok((n_cells, var.index)) };
-        let Some(column @ (Column::Text(_) | Column::Categorical { .. })) = var.column(name) else {
-            let problem = format!("column `{name}`: missing, or no text");
-            return Err(scgpt_data::Error::invalid(&source.summary().path, "var", problem));
-        };
-        let genes = column.labels().into_iter().map(Option::unwrap_or_default).collect();
-        Ok((n_cells, genes))
-    })
-    .map_err(|error: scgpt_data::Error| PyValueError::new_err(error.to_string()))
+/// A matrix of a file that stays open, with the names of its cells; the other columns of obs are not kept.
+#[pyclass(frozen, module = "scgpt_rs._native")]
+pub(crate) struct Reader {
+    source: Mutex<Source>,
+    layer: Layer,
+    cells: Vec<String>,
 }
 
-/// Cells of a matrix of a file.
-#[pyfunction]
-pub(crate) fn read_rows<'py>(
-    py: Python<'py>,
-    path: PathBuf,
-    layer: &str,
-    begin: usize,
-    end: usize,
-) -> PyResult<Rows<'py>> {
-    let layer = Layer::from(layer);
-    let read = py.detach(|| {
-        let mut source = Source::open(path)?;
-        let block = source.read(&layer, begin..end)?;
-        Ok((source.obs()?.index[begin..end].to_vec(), block))
-    });
-    let (names, block) =
-        read.map_err(|error: scgpt_data::Error| PyValueError::new_err(error.to_string()))?;
-    let (indptr, indices, values) = block.into_parts();
-    let indptr = indptr.into_iter().map(|end| (end as u64).cast_signed()).collect();
-    let indices = indices.into_iter().map(u32::cast_signed).collect();
-    Ok((
-        names,
-        PyArray1::from_vec(py, indptr),
-        PyArray1::from_vec(py, indices),
-        PyArray1::from_vec(py, values),
-    ))
+#[pymethods]
+impl Reader {
+    #[new]
+    fn new(py: Python<'_>, path: PathBuf, layer: &str) -> PyResult<Self> {
+        let layer = Layer::from(layer);
+        py.detach(|| {
+            let source = Source::open(path)?;
+            source.summary().shape(&layer)?;
+            let cells = source.obs()?.index;
+            Ok(Self { source: Mutex::new(source), layer, cells })
+        })
+        .map_err(told)
+    }
+
+    /// Number of cells.
+    #[getter]
+    fn n_cells(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Names of the genes: the index of var, or a column.
+    fn genes(&self, py: Python<'_>, gene_column: Option<&str>) -> PyResult<Vec<String>> {
+        py.detach(|| {
+            let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+            let var = source.var(&self.layer)?;
+            let Some(name) = gene_column else { return Ok(var.index) };
+            let Some(column @ (Column::Text(_) | Column::Categorical { .. })) = var.column(name)
+            else {
+                let problem = format!("column `{name}`: missing, or no text");
+                return Err(Error::invalid(&source.summary().path, "var", problem));
+            };
+            Ok(column.labels().into_iter().map(Option::unwrap_or_default).collect())
+        })
+        .map_err(told)
+    }
+
+    /// Some consecutive cells.
+    fn rows<'py>(&self, py: Python<'py>, begin: usize, end: usize) -> PyResult<Rows<'py>> {
+        let Some(names) = self.cells.get(begin..end) else {
+            let n = self.cells.len();
+            let problem = format!("cells {begin} to {end}: there are {n}, which count from 0");
+            return Err(PyValueError::new_err(problem));
+        };
+        let read = py.detach(|| {
+            let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+            source.read(&self.layer, begin..end).map(Csr::into_parts)
+        });
+        let (indptr, indices, values) = read.map_err(told)?;
+        let indptr = indptr.into_iter().map(|end| (end as u64).cast_signed()).collect();
+        let indices = indices.into_iter().map(u32::cast_signed).collect();
+        Ok((
+            names.to_vec(),
+            PyArray1::from_vec(py, indptr),
+            PyArray1::from_vec(py, indices),
+            PyArray1::from_vec(py, values),
+        ))
+    }
+}
+
+fn told(error: Error) -> PyErr {
+    PyValueError::new_err(error.to_string())
 }

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 
 import scgpt_rs
-from scgpt_rs import Embedder, ScgptError, tl
+from scgpt_rs import Embedder, ScgptError, read, tl
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +65,28 @@ def test_it_travels_by_its_path(whole, embedder, rows):
     np.testing.assert_array_equal(travelled.embed(whole.X[:4]), rows[:4])
     assert travelled.hash == embedder.hash and travelled.width == 32
     assert len(pickle.dumps(embedder)) < 10_000
+
+
+def test_a_file_is_opened_once_for_many_batches(whole, embedder, rows, folder):
+    path = folder / "read.h5ad"
+    whole.write_h5ad(path)
+    reader = read.Reader(path)
+    # What is read is read from the file that was opened, of which nothing is looked for again.
+    path.rename(folder / "moved.h5ad")
+    assert reader.n_cells == 300 and reader.genes() == list(whole.var_names)
+    parts = [embedder(reader.batch(begin, min(begin + 70, 300))) for begin in range(0, 300, 70)]
+    table = pa.Table.from_batches(parts)
+    assert table["cell"].to_pylist() == list(whole.obs_names)
+    np.testing.assert_array_equal(embedded(table), rows)
+    with pytest.raises(ScgptError, match="cells 299 to 301: there are 300"):
+        reader.batch(299, 301)
+    with pytest.raises(ScgptError, match="column `absent`"):
+        reader.genes("absent")
+    path = (folder / "moved.h5ad").rename(path)
+    assert pickle.loads(pickle.dumps(reader)).batch(3, 5).equals(reader.batch(3, 5))
+    assert read.batch(path, 3, 5).equals(reader.batch(3, 5))
+    with pytest.raises(ScgptError, match="nothing"):
+        read.Reader(path, layer="nothing")
 
 
 def test_what_is_no_batch_is_refused(whole, embedder):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os import PathLike
+from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
 from . import _call, _native
@@ -11,9 +11,11 @@ from ._errors import ScgptError
 from ._result import Result
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
 
-__all__ = ["batch", "inspect", "shape"]
+__all__ = ["Reader", "batch", "inspect", "shape"]
 
 
 def inspect(adata: Cells, *, model: str | PathLike[str] | None = None) -> Result:
@@ -42,6 +44,85 @@ def inspect(adata: Cells, *, model: str | PathLike[str] | None = None) -> Result
     return _call.to_folder(["inspect"], {"": adata}, None, words)
 
 
+class Reader:
+    """A file of cells that stays open, of which engines read some at a time.
+
+    The names of all cells are read once, and of the matrix what a batch needs. It pickles by the path of the file, and
+    is opened again where it is unpickled.
+
+    Parameters
+    ----------
+    path : path
+        File or folder of cells of any format, or its address.
+    layer : str, optional
+        Matrix: X, raw, or the name of a layer [default: X].
+
+    Raises
+    ------
+    ScgptError
+        If the file cannot be read, or has no such matrix.
+
+    Examples
+    --------
+    >>> reader = scgpt_rs.read.Reader("cells.zarr")  # doctest: +SKIP
+    >>> reader.batch(0, 1000)  # doctest: +SKIP
+    """
+
+    def __init__(self, path: str | PathLike[str], *, layer: str | None = None) -> None:
+        self._place = (fspath(path), layer)
+        try:
+            self._native = _native.Reader(path, layer or "X")
+        except ValueError as error:
+            raise ScgptError(str(error)) from None
+
+    def __reduce__(self) -> tuple[Callable[[str, str | None], Reader], tuple[str, str | None]]:
+        return _reopened, self._place
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return self._native.n_cells
+
+    def genes(self, gene_column: str | None = None) -> list[str]:
+        """Names of the genes, by their numbers in a batch.
+
+        Parameters
+        ----------
+        gene_column : str, optional
+            Column of var with gene names [default: the index].
+        """
+        try:
+            return self._native.genes(gene_column)
+        except ValueError as error:
+            raise ScgptError(str(error)) from None
+
+    def batch(self, begin: int, end: int) -> pa.RecordBatch:
+        """Some consecutive cells, as engines hand them on.
+
+        Parameters
+        ----------
+        begin, end : int
+            The first cell, and the one behind the last.
+
+        Returns
+        -------
+        pyarrow.RecordBatch
+            Columns ``cell`` (names), ``indices`` and ``values`` (lists, of the expressed genes and of their counts).
+        """
+        import pyarrow as pa
+
+        try:
+            names, indptr, indices, values = self._native.rows(begin, end)
+        except ValueError as error:
+            raise ScgptError(str(error)) from None
+        lists = [pa.LargeListArray.from_arrays(indptr, part) for part in (pa.array(indices), pa.array(values))]
+        return pa.RecordBatch.from_arrays([pa.array(names), *lists], names=["cell", "indices", "values"])
+
+
+def _reopened(path: str, layer: str | None) -> Reader:
+    return Reader(path, layer=layer)
+
+
 def shape(
     path: str | PathLike[str], *, layer: str | None = None, gene_column: str | None = None
 ) -> tuple[int, list[str]]:
@@ -67,16 +148,12 @@ def shape(
     --------
     >>> n_cells, genes = scgpt_rs.read.shape("cells.zarr")  # doctest: +SKIP
     """
-    try:
-        return _native.read_shape(path, layer or "X", gene_column)
-    except ValueError as error:
-        raise ScgptError(str(error)) from None
+    reader = Reader(path, layer=layer)
+    return reader.n_cells, reader.genes(gene_column)
 
 
 def batch(path: str | PathLike[str], begin: int, end: int, *, layer: str | None = None) -> pa.RecordBatch:
-    """Some consecutive cells of a file, as engines hand them on.
-
-    No more of the file is read than these cells need.
+    """Some consecutive cells of a file that is opened for them alone; of several batches see :class:`Reader`.
 
     Parameters
     ----------
@@ -96,11 +173,4 @@ def batch(path: str | PathLike[str], begin: int, end: int, *, layer: str | None 
     --------
     >>> scgpt_rs.read.batch("cells.zarr", 0, 1000)  # doctest: +SKIP
     """
-    import pyarrow as pa
-
-    try:
-        names, indptr, indices, values = _native.read_rows(path, layer or "X", begin, end)
-    except ValueError as error:
-        raise ScgptError(str(error)) from None
-    lists = [pa.LargeListArray.from_arrays(indptr, part) for part in (pa.array(indices), pa.array(values))]
-    return pa.RecordBatch.from_arrays([pa.array(names), *lists], names=["cell", "indices", "values"])
+    return Reader(path, layer=layer).batch(begin, end)
