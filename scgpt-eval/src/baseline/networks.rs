@@ -6,18 +6,21 @@ mod trees;
 use std::fmt;
 
 use ndarray::ArrayView2;
+use scgpt_data::{Observer, Result};
 use scgpt_stats::mean_ranks;
 use serde::{Deserialize, Serialize};
 
 /// Expression of some genes in some cells as logarithms (log1p), `[genes, cells]`.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_eval::baseline::{Association, GeneProfiles};
 ///
 /// // Two genes of three cells that rise together.
 /// let profiles = GeneProfiles::new(2, 3, vec![0.0, 1.0, 2.0, 1.0, 2.0, 3.0]);
-/// let weights = Association::Pearson.network(&profiles, 0);
+/// let weights = Association::Pearson.network(&profiles, 0, &Silent)?;
 /// assert!((weights[1] - 1.0).abs() < 1e-6 && weights[0] == 0.0);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct GeneProfiles {
@@ -65,13 +68,22 @@ impl Association {
     /// and variances left as they are. Trees: GENIE3 (Huynh-Thu et al. 2010) with extremely
     /// randomised trees (Geurts et al. 2006). Differs: fewer and shallower trees, and every random
     /// choice is keyed by (seed, target, tree).
-    pub fn network(self, profiles: &GeneProfiles, seed: u64) -> Vec<f32> {
-        match self {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so: trees take minutes.
+    pub fn network(
+        self,
+        profiles: &GeneProfiles,
+        seed: u64,
+        observer: &dyn Observer,
+    ) -> Result<Vec<f32>> {
+        observer.check_cancelled()?;
+        Ok(match self {
             Self::Pearson => correlations(&profiles.standardised()),
             Self::Spearman => correlations(&profiles.ranked().standardised()),
             Self::Partial => partial::correlations(&profiles.standardised()),
-            Self::Trees => trees::importances(&profiles.standardised(), seed),
-        }
+            Self::Trees => trees::importances(&profiles.standardised(), seed, observer)?,
+        })
     }
 }
 
@@ -168,7 +180,7 @@ fn without_loops(mut weights: Vec<f32>, n: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Error, Keyed, Purpose, Silent};
 
     /// A chain 0 → 1 → 2 with that much noise in each step, a gene that is the opposite of 0, noise,
     /// and a constant.
@@ -192,7 +204,7 @@ mod tests {
     fn correlations_are_symmetric_and_partial_ones_see_through_a_chain() {
         let profiles = chain(0.5);
         for rule in [Association::Pearson, Association::Spearman, Association::Partial] {
-            let weights = rule.network(&profiles, 0);
+            let weights = rule.network(&profiles, 0, &Silent).unwrap();
             for a in 0..6 {
                 assert!(weights[a * 6 + a] == 0.0, "{rule}");
                 assert!(weights[a * 6 + 5] == 0.0, "{rule}: a constant");
@@ -207,21 +219,41 @@ mod tests {
     #[test]
     fn correlation_is_pearsons() {
         let profiles = GeneProfiles::new(2, 4, vec![1.0, 2.0, 3.0, 5.0, 2.0, 1.0, 4.0, 3.0]);
-        let weights = Association::Pearson.network(&profiles, 0);
+        let weights = Association::Pearson.network(&profiles, 0, &Silent).unwrap();
         let expected = scgpt_stats::pearson(&[1.0, 2.0, 3.0, 5.0], &[2.0, 1.0, 4.0, 3.0]);
         assert!((f64::from(weights[1]) - expected).abs() < 1e-6);
         let some = profiles.of_cells(&[0, 3]);
         assert_eq!(some, GeneProfiles::new(2, 2, vec![1.0, 5.0, 2.0, 3.0]));
     }
 
+    /// Says that enough was done once it was asked that often.
+    struct Patience(std::sync::atomic::AtomicI64);
+
+    impl Observer for Patience {
+        fn is_cancelled(&self) -> bool {
+            self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) <= 0
+        }
+    }
+
+    #[test]
+    fn trees_can_be_cancelled_between_genes() {
+        let profiles = chain(0.5);
+        for asked in 0..6 {
+            let ended = Association::Trees.network(&profiles, 1, &Patience(asked.into()));
+            assert!(matches!(ended, Err(Error::Cancelled)), "{asked}");
+        }
+        assert!(Association::Trees.network(&profiles, 1, &Patience(7.into())).is_ok());
+    }
+
     #[test]
     fn trees_find_what_predicts_a_gene() {
         // Gene 2 shares 59 % of its variance with 1, and 18 % with 0.
         let profiles = chain(1.5);
+        let trees = |seed| Association::Trees.network(&profiles, seed, &Silent).unwrap();
         for seed in 1..6 {
-            let weights = Association::Trees.network(&profiles, seed);
-            assert_eq!(weights, Association::Trees.network(&profiles, seed));
-            assert_ne!(weights, Association::Trees.network(&profiles, seed + 1));
+            let weights = trees(seed);
+            assert_eq!(weights, trees(seed));
+            assert_ne!(weights, trees(seed + 1));
             let told = |source: usize, target: usize| weights[source * 6 + target];
             // What is next in the chain tells most, and noise little.
             assert!(told(1, 2) > 2.0 * told(0, 2) && told(1, 2) > 5.0 * told(4, 2), "{weights:?}");

@@ -1,6 +1,6 @@
 //! Networks from expression alone, of the same genes and cells: what any other network has to beat.
 
-use scgpt_data::CsrRow;
+use scgpt_data::{CsrRow, Observer, Result};
 use scgpt_stats::largest;
 
 use crate::{
@@ -66,18 +66,22 @@ pub struct Replicated {
 impl Replicated {
     /// Applies `rule` to some cells of the profiles, and to each half of them. `cells` are places in the
     /// profiles, each with whether it belongs to the second half.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn of(
         rule: Association,
         profiles: &GeneProfiles,
         cells: &[(usize, bool)],
         seed: u64,
-    ) -> Self {
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let network = |half: Option<bool>| {
             let kept = cells.iter().filter(|cell| half.is_none_or(|half| half == cell.1));
             let places: Vec<usize> = kept.map(|&(place, _)| place).collect();
-            rule.network(&profiles.of_cells(&places), seed)
+            rule.network(&profiles.of_cells(&places), seed, observer)
         };
-        Self { whole: network(None), halves: [false, true].map(|half| network(Some(half))) }
+        Ok(Self { whole: network(None)?, halves: [network(Some(false))?, network(Some(true))?] })
     }
 }
 

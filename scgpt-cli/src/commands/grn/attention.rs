@@ -363,7 +363,11 @@ fn summary(report: &AttentionReport) -> Vec<(&'static str, String)> {
     if !lists.is_empty() {
         rows.push(("targets", lists.join("\n")));
     }
-    let line = |row: &NetworkRow| {
+    // Vectors of genes are the same for all cells: of them only known regulations tell.
+    let told = |row: &&NetworkRow| row.consistency.is_some() || row.truth.is_some();
+    let judged: Vec<&NetworkRow> = report.rows.iter().filter(told).collect();
+    let width = judged.iter().map(|row| row.method.chars().count()).max().unwrap_or(0).max(24);
+    let line = |row: &&NetworkRow| {
         let of = row.setting.map_or("", |setting| setting.name(report.contrast()));
         let number = |x: Option<f64>| x.map_or_else(|| "   –".into(), |x| format!("{x:4.2}"));
         let truth = row.truth.map_or_else(String::new, |scores| {
@@ -373,13 +377,13 @@ fn summary(report: &AttentionReport) -> Vec<(&'static str, String)> {
             )
         });
         format!(
-            "{:24} {of:15} Spearman {}, Jaccard {}{truth}",
+            "{:width$} {of:15} Spearman {}, Jaccard {}{truth}",
             row.method,
             number(row.consistency.map(|halves| halves.spearman)),
             number(row.consistency.map(|halves| halves.jaccard))
         )
     };
-    rows.push(("halves agree", report.rows.iter().map(line).collect::<Vec<_>>().join("\n")));
+    rows.push(("halves agree", judged.iter().map(line).collect::<Vec<_>>().join("\n")));
     rows.push(("trust", report.verdict()));
     let of_attention =
         report.layer.map(|_| format!(", {:.1} s of it for attention", report.seconds_looking));

@@ -5,7 +5,7 @@
 //! computed in parallel; all take time with genes^1.5 · cells · depth · trees.
 
 use rayon::prelude::*;
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Observer, Purpose, Result};
 
 use super::GeneProfiles;
 
@@ -17,11 +17,21 @@ const DEEPEST: usize = 8;
 
 /// Importances of standardised genes, `[sources, targets]`: the share of a target's variance that
 /// the cuts at a source explain, averaged over the trees.
-pub(super) fn importances(standardised: &GeneProfiles, seed: u64) -> Vec<f32> {
+///
+/// # Errors
+/// If the observer cancels, which is asked for each target.
+pub(super) fn importances(
+    standardised: &GeneProfiles,
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<Vec<f32>> {
     let n = standardised.n_genes;
-    let by_target: Vec<Vec<f32>> =
-        (0..n).into_par_iter().map(|target| of_target(standardised, target, seed)).collect();
-    (0..n * n).map(|place| by_target[place % n][place / n]).collect()
+    let of_target = |target| {
+        observer.check_cancelled()?;
+        Ok(of_target(standardised, target, seed))
+    };
+    let by_target: Vec<Vec<f32>> = (0..n).into_par_iter().map(of_target).collect::<Result<_>>()?;
+    Ok((0..n * n).map(|place| by_target[place % n][place / n]).collect())
 }
 
 /// The importance of every gene for one target; zeros if the target does not vary.

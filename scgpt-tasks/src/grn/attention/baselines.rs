@@ -110,8 +110,7 @@ impl EdgeJudge<'_> {
         for &rule in rules {
             let mut groups = Vec::new();
             for group in 0..if self.groups.is_single() { 1 } else { 2 } {
-                observer.check_cancelled()?;
-                groups.push(self.of_expression(rule, profiles, group));
+                groups.push(self.of_expression(rule, profiles, group, observer)?);
             }
             rows.extend(self.settings(&rule.to_string(), &groups[0], groups.get(1)));
             let mut wholes = groups.into_iter().map(|group| group.whole);
@@ -130,11 +129,12 @@ impl EdgeJudge<'_> {
         rule: Association,
         profiles: &GeneProfiles,
         group: usize,
-    ) -> Replicated {
+        observer: &dyn Observer,
+    ) -> Result<Replicated> {
         let of_group = self.cells.iter().enumerate().filter(|(_, cell)| cell.1 == group);
         let cells: Vec<(usize, bool)> =
             of_group.map(|(place, cell)| (place, self.is_second[cell.0])).collect();
-        Replicated::of(rule, profiles, &cells, self.seed)
+        Ok(Replicated::of(rule, profiles, &cells, self.seed, observer)?)
     }
 
     /// Cosine similarities of the genes' vectors, `[genes, d]`.

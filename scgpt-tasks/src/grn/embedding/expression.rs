@@ -129,8 +129,7 @@ impl EmbeddingNetworks {
         let n = genes.len();
         observer.begin(&format!("computing {rule}"), 0);
         let seed = options.embed.seed;
-        let found = Replicated::of(rule, &of_cells.profiles, &of_cells.sample, seed);
-        observer.check_cancelled()?;
+        let found = Replicated::of(rule, &of_cells.profiles, &of_cells.sample, seed, observer)?;
         let similarities = either_way(n, &found.whole);
         let strength = strength(&similarities);
         let threshold = match options.threshold {

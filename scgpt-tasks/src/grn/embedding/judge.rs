@@ -94,7 +94,8 @@ impl EmbeddingNetworks {
             let method = rule.to_string();
             observer.begin(&format!("comparing with {method}"), 0);
             let seed = options.embed.seed;
-            let baseline = Replicated::of(rule, &of_cells.profiles, &of_cells.sample, seed);
+            let OfCells { profiles, sample, .. } = of_cells;
+            let baseline = Replicated::of(rule, profiles, sample, seed, observer)?;
             let weights = either_way(genes.len(), &baseline.whole);
             let strength = GenePairs::new(genes.len(), |i, j| weights.get(i, j).abs());
             let graph = strongest_graph(&strength, options.programmes.neighbours);
