@@ -74,7 +74,7 @@ fn baselines(c: &mut Criterion) {
     group.sample_size(10);
     for rule in Association::ALL {
         group.bench_function(rule.to_string(), |bench| {
-            bench.iter(|| black_box(rule.network(&profiles, 0)));
+            bench.iter(|| black_box(rule.network(&profiles, 0, &Silent)));
         });
     }
     group.finish();

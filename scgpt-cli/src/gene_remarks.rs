@@ -14,7 +14,7 @@ pub(crate) fn remark_on(report: &EmbedReport, warnings: &mut Warnings, printer: 
     remark_on_other_names(&report.genes, printer);
     if report.genes.duplicates > 0 {
         printer.remark(&format!(
-            "note: {} genes share a name with an earlier one and were left out: {}",
+            "note: genes that are called like an earlier one are left out ({}): {}",
             report.genes.duplicates,
             report.genes.duplicate_examples.join(", ")
         ));

@@ -99,5 +99,7 @@ mod study;
 mod system;
 #[path = "cli/training.rs"]
 mod training;
+#[path = "cli/warned.rs"]
+mod warned;
 #[path = "cli/writers.rs"]
 mod writers;

@@ -114,6 +114,7 @@ struct Opened {
     var: Frame,
     /// One modality a feature.
     modalities: Vec<String>,
+    spelled: features::Spelled,
     /// For each cell of the whole, its row in the source; `None` if only the names of cells tell.
     rows: Option<Vec<Option<u32>>>,
     sample: Option<String>,
@@ -173,8 +174,17 @@ impl MultimodalCells {
         for ModalitySource { modality, source, cells } in sources {
             let (mut obs, var) = (source.obs()?, source.var(&Layer::X)?);
             let modalities = vec![modality; var.len()];
+            let spelled = features::Spelled::new();
             let Some(cells) = cells else {
-                opened.push(Opened { source, obs, var, modalities, rows: None, sample: None });
+                opened.push(Opened {
+                    source,
+                    obs,
+                    var,
+                    modalities,
+                    spelled,
+                    rows: None,
+                    sample: None,
+                });
                 continue;
             };
             // Names nobody else has, where a cell was not measured.
@@ -184,7 +194,7 @@ impl MultimodalCells {
                     name.clear();
                 }
             }
-            opened.push(Opened { source, obs, var, modalities, rows: None, sample: None });
+            opened.push(Opened { source, obs, var, modalities, spelled, rows: None, sample: None });
         }
         let path = path.unwrap_or_default();
         Self::join(opened, all, &MultimodalOptions::default(), (&path, "multimodal", false))
@@ -306,8 +316,8 @@ impl MultimodalCells {
             chosen: None,
             values: None,
         };
-        let modalities = features::modalities(&features.var, FEATURE_TYPES)?;
-        Ok(Self { parts, obs, var: features.var, modalities, summary, chosen: None })
+        let (var, modalities) = (features.var, features.modalities);
+        Ok(Self { parts, obs, var, modalities, summary, chosen: None })
     }
 }
 
@@ -325,7 +335,8 @@ fn open(input: &MultimodalInput, options: &MultimodalOptions) -> Result<Vec<Open
         var.index = all.genes(&var)?.index;
     }
     let given = input.modality.as_deref();
-    let modalities = features::of(&input.path, &var, given, options.modality_key.as_deref())?;
+    let key = options.modality_key.as_deref();
+    let (modalities, spelled) = features::of(&input.path, &var, given, key)?;
     let mut opened = Vec::new();
     if let (None, Some((modality, name))) = (given, &options.obsm) {
         let cells = obsm::ObsmCells::open(&input.path, name)?;
@@ -337,12 +348,13 @@ fn open(input: &MultimodalInput, options: &MultimodalOptions) -> Result<Vec<Open
             obs: index_only,
             var,
             modalities,
+            spelled: features::Spelled::new(),
             rows: None,
             sample: input.sample.clone(),
         });
     }
     let (source, sample) = (Box::new(source), input.sample.clone());
-    opened.insert(0, Opened { source, obs, var, modalities, rows: None, sample });
+    opened.insert(0, Opened { source, obs, var, modalities, spelled, rows: None, sample });
     Ok(opened)
 }
 

@@ -223,7 +223,11 @@ fn feature_types_tell_modalities_and_some_can_be_kept() {
     options.keep = vec!["rna".into(), "protein".into()];
     options.prefixes = BTreeMap::from([("adt".to_owned(), "p_".to_owned())]);
     let mut cells = MultimodalCells::open(&[input(&path, None)], &options).unwrap();
-    assert_eq!(cells.var(&Layer::X).unwrap().index, ["G1", "p_CD3"]);
+    let var = cells.var(&Layer::X).unwrap();
+    assert_eq!(var.index, ["G1", "p_CD3"]);
+    // What the file calls them, they are called on.
+    let labels = var.column("feature_types").unwrap().labels();
+    assert_eq!(labels, ["Gene Expression", "Antibody Capture"].map(|it| Some(it.into())));
     assert_eq!(dense(&mut cells), [vec![1.0, 2.0], vec![4.0, 0.0]]);
     options.keep = vec!["ATAC2".into()];
     let error = MultimodalCells::open(&[input(&path, None)], &options).err().unwrap();

@@ -94,10 +94,35 @@ impl KnownGenes {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::{Frame, GeneVocab};
+
     use super::*;
 
     fn known(matched: usize, of_model: usize, at_once: usize) -> KnownGenes {
         KnownGenes { matched, of_model, is_trained: false, at_once }
+    }
+
+    #[test]
+    fn a_model_sees_its_length_at_once_and_never_more_than_its_genes() {
+        let names: Vec<String> = (0..100).map(|gene| format!("G{gene}")).collect();
+        let vocab = GeneVocab::from_names(names.iter().map(String::as_str)).unwrap();
+        let var =
+            Frame { index_name: "_index".into(), index: names[..40].to_vec(), columns: Vec::new() };
+        let alignment = vocab.align(&var, &GeneNames::BEST).unwrap();
+        let of = |trained: Option<&[bool]>, length| {
+            let known = KnownGenes::new(&alignment, trained, length);
+            (known.matched, known.of_model, known.at_once)
+        };
+        // One token is `<cls>`; without a limit all genes fit, and with the shortest one does.
+        assert_eq!(of(None, 31), (40, 100, 30));
+        assert_eq!(of(None, usize::MAX), (40, 100, 100));
+        assert_eq!(of(None, 1), (40, 100, 1));
+        assert!((KnownGenes::new(&alignment, None, 31).share() - 1.0).abs() < 1e-12);
+        // Of those it was trained on, which are less than it could see.
+        let trained: Vec<bool> = (0..vocab.len()).map(|token| token < 20).collect();
+        let (matched, of_model, at_once) = of(Some(&trained), 1200);
+        assert_eq!((of_model, at_once), (20, 20));
+        assert!(matched <= 20, "{matched}");
     }
 
     #[test]

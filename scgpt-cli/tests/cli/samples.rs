@@ -51,6 +51,8 @@ fn two_lanes_with_the_same_barcodes_become_one_file() {
     let var = joined.var(&Layer::X).unwrap();
     assert_eq!(var.index, ["TNFRSF4", "SSU72", "SSU72", "RBP7"]);
     assert_eq!(var.column("gene_ids").unwrap().labels()[2].as_deref(), Some("ENSG2"));
+    let types = var.column("feature_types").unwrap().labels();
+    assert!(types.iter().all(|label| label.as_deref() == Some("Gene Expression")), "{types:?}");
     let block = joined.read(&Layer::X, 0..6).unwrap();
     assert_eq!(block.row(2).values, [1.0, 7.0, 3.0]);
     assert_eq!((block.row(5).indices, block.row(5).values), (&[0, 1, 2][..], &[9.0, 3.0, 2.0][..]));

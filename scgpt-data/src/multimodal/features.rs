@@ -6,7 +6,10 @@
 //! the same in all of them. A name in two modalities is an error, since a name is one token of the
 //! model.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
 use super::{EXAMPLES, FEATURE_TYPES, MultimodalOptions, Opened, examples};
 use crate::{
@@ -30,10 +33,14 @@ pub(super) struct Features {
     /// For each source, the column of the whole that each of its features becomes; `None` for one
     /// that is left out.
     pub(super) columns: Vec<Vec<Option<u32>>>,
+    pub(super) modalities: Modalities,
 }
 
+/// Of a modality, what a file itself calls it: `Gene Expression` is RNA.
+pub(super) type Spelled = BTreeMap<String, String>;
+
 /// The modality of every feature of one source: `given`, or what the column `key` of `var` says, or
-/// the first of [`COLUMNS`] there is; without any, gene expression.
+/// the first of [`COLUMNS`] there is; without any, gene expression. And how such a column spells them.
 ///
 /// # Errors
 /// If there is no column `key`, or a feature has no label in the column.
@@ -42,9 +49,10 @@ pub(super) fn of(
     var: &Frame,
     given: Option<&str>,
     key: Option<&str>,
-) -> Result<Vec<String>> {
+) -> Result<(Vec<String>, Spelled)> {
+    let all = |modality| Ok((vec![modality; var.len()], Spelled::new()));
     let column = match (given, key) {
-        (Some(given), _) => return Ok(vec![modality_name(given); var.len()]),
+        (Some(given), _) => return all(modality_name(given)),
         (None, Some(key)) => Some((
             key,
             var.column(key).ok_or_else(|| {
@@ -64,36 +72,33 @@ pub(super) fn of(
             (always || column.labels().into_iter().all(is_modality)).then_some((name, column))
         }),
     };
-    let Some((name, column)) = column else { return Ok(vec![RNA.into(); var.len()]) };
+    let Some((name, column)) = column else { return all(RNA.into()) };
+    let mut spelled = Spelled::new();
     let labels = column.labels().into_iter().enumerate();
-    labels
-        .map(|(feature, label)| {
-            label.map(|label| modality_name(&label)).ok_or_else(|| {
-                let problem = format!("feature `{}` has no modality", var.index[feature]);
-                Error::invalid(path, format!("var/{name}"), problem)
-                    .with_hint("fill the column, or remove the feature")
-            })
-        })
-        .collect()
-}
-
-/// The modalities that the text column `column` of `var` names, one a feature; none if there is no
-/// such column.
-///
-/// # Errors
-/// If there are none, or more than [`Modalities`] can hold.
-pub(super) fn modalities(var: &Frame, column: &str) -> Result<Modalities> {
-    Modalities::new(&var.column(column).map_or_else(Vec::new, Column::labels))
+    let modalities = labels.map(|(feature, label)| {
+        let label = label.ok_or_else(|| {
+            let problem = format!("feature `{}` has no modality", var.index[feature]);
+            Error::invalid(path, format!("var/{name}"), problem)
+                .with_hint("fill the column, or remove the feature")
+        })?;
+        let modality = modality_name(&label);
+        if !spelled.contains_key(&modality) {
+            spelled.insert(modality.clone(), label);
+        }
+        Ok(modality)
+    });
+    Ok((modalities.collect::<Result<_>>()?, spelled))
 }
 
 /// Puts the features of all sources side by side, those of `options.keep` alone if it names any,
 /// under the names with their prefixes.
 ///
 /// A name that one source has twice stays two features; one that several sources have is the same
-/// feature, the second of the name that of the second.
+/// feature, the second of the name that of the second. A modality is called what the first source that
+/// names it calls it, so that programs which know the words of 10x find them.
 ///
 /// # Errors
-/// [`Error::Option`] if a modality to keep has no feature, [`Error::Modalities`] if a name stands
+/// [`Error::Option`] if a modality to keep has no feature, or if there are none, or too many; [`Error::Modalities`] if a name stands
 /// for features of two modalities.
 pub(super) fn join(opened: &[Opened], options: &MultimodalOptions) -> Result<Features> {
     let keep: Vec<String> = options.keep.iter().map(|name| modality_name(name)).collect();
@@ -167,9 +172,17 @@ pub(super) fn join(opened: &[Opened], options: &MultimodalOptions) -> Result<Fea
         return Err(Error::Modalities { path: path.clone(), problem, hint });
     }
     let mut var = describe(opened, &described);
-    var.columns.insert(0, (FEATURE_TYPES.into(), Column::categorical(&types)));
+    let of_features: Vec<Option<&str>> = types.iter().map(|name| Some(name.as_str())).collect();
+    let modalities = Modalities::new(&of_features)?;
+    let spelling = |modality: &String| {
+        opened.iter().find_map(|source| source.spelled.get(modality)).unwrap_or(modality).clone()
+    };
+    let spelled: Spelled =
+        modalities.names().iter().map(|name| (name.clone(), spelling(name))).collect();
+    let labels: Vec<String> = types.iter().map(|name| spelled[name].clone()).collect();
+    var.columns.insert(0, (FEATURE_TYPES.into(), Column::categorical(&labels)));
     var.index = names;
-    Ok(Features { var, columns })
+    Ok(Features { var, columns, modalities })
 }
 
 /// A table of the text columns that any source has, one row a feature; where its source lacks a

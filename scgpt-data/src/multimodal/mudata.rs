@@ -86,7 +86,7 @@ pub(super) fn open(path: &Path, options: &MultimodalOptions) -> Result<(Frame, V
         let key = options.modality_key.as_deref().filter(|key| var.column(key).is_some());
         let modality = modality_name(&name);
         let given = key.is_none().then_some(modality.as_str());
-        let modalities = features::of(path, &var, given, key)?;
+        let (modalities, spelled) = features::of(path, &var, given, key)?;
         let rows = match root.node(&join("obsmap", &name))? {
             Some(Node::Array(array)) if matches!(array.dtype(), Dtype::Integer(_)) => {
                 let places = array.integers(0..array.len())?;
@@ -95,7 +95,7 @@ pub(super) fn open(path: &Path, options: &MultimodalOptions) -> Result<(Frame, V
             _ => None,
         };
         let source = Box::new(source);
-        opened.push(Opened { source, obs, var, modalities, rows, sample: None });
+        opened.push(Opened { source, obs, var, modalities, spelled, rows, sample: None });
     }
     if opened.is_empty() {
         return Err(Error::invalid(path, MODALITIES, "holds no modality").with_hint(DAMAGED));

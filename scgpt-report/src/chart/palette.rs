@@ -1,7 +1,8 @@
 //! [`Palette`]: which colour a category has, on every page the same.
 //!
-//! The colours are those of the style sheet: ten hues, each also darker and muted, and told by its mark, too. All of
-//! them stand out from paper by 3 : 1 (WCAG 2.2, 1.4.11), in the light and in the dark theme. A name says which of
+//! The colours are those of the style sheet: ten hues, and two rows of others that are as far from them and from each
+//! other as there is room for, each row with a mark of its own. All of them stand out from paper by 3 : 1 (WCAG 2.2,
+//! 1.4.11), in the light and in the dark theme. A name says which of
 //! the thirty it asks for, so that a type has its colour whatever other types a file has; only where two ask for the
 //! same has one of them another.
 
@@ -11,7 +12,7 @@ use super::colouring::{Category, ColourValues, Colouring};
 
 /// Fonts, colours of paper and ink, and the palette, for light, dark and print.
 pub(crate) const STYLE: &str = include_str!("../style.css");
-/// Hues of the palette, each of which is there in three shades.
+/// Hues of the palette, and colours of each of its rows.
 pub(super) const HUES: usize = 10;
 /// Colours of the palette; a further category has one of an earlier one.
 pub(super) const COLOURS: usize = 30;
@@ -65,28 +66,30 @@ impl<'a> Palette<'a> {
     }
 
     fn keep(&mut self, categories: &'a [Category]) {
-        for Category { name, colour } in categories {
-            if let Some(colour) = colour.as_deref().filter(|colour| is_hexadecimal(colour)) {
-                let colour = colour.to_lowercase();
-                // Of an output of ours: it has a mark, and one for dark paper, too.
-                let number = (0..COLOURS).find(|&number| of_style(number) == colour);
-                let paint = number.map_or(Paint::Fixed(colour), Paint::Palette);
-                self.known.entry(name).or_insert(paint);
+        for category in categories.iter().filter(|it| !is_numbered(&it.name)) {
+            if let Some(paint) = category.own_paint() {
+                self.known.entry(&category.name).or_insert(paint);
             }
         }
     }
 
-    /// A colour for each category: its own, or that which its name has in an earlier column, or else the one of the
-    /// palette that its name asks for.
+    /// A colour for each category: its own, or that which its name has in another column, or else the one of the
+    /// palette that its name asks for. A number is no name: cluster 0 of one column is not that of another, which may
+    /// have colours of its own.
     ///
     /// Of two that ask for the same, the one that asked for it first keeps it, or if both did, that of the lower
     /// hash; the other asks for the next. So who is moved does not depend on the order of the names, and a name that
     /// comes or goes moves few others (deferred acceptance, Gale and Shapley 1962).
     pub(super) fn deal(&mut self, categories: &'a [Category]) -> Vec<Paint> {
-        let names: BTreeSet<&str> = categories.iter().map(|it| &*it.name).collect();
+        let numbered = categories.iter().filter(|it| is_numbered(&it.name));
+        let own: BTreeMap<&str, Paint> =
+            numbered.filter_map(|it| Some((&*it.name, it.own_paint()?))).collect();
+        let names = categories.iter().map(|it| &*it.name).filter(|name| !own.contains_key(name));
+        let names: BTreeSet<&str> = names.collect();
         let (known, new): (Vec<&str>, Vec<&str>) =
             names.into_iter().partition(|name| self.known.contains_key(name));
-        let taken: BTreeSet<&Paint> = known.iter().map(|name| &self.known[name]).collect();
+        let taken: BTreeSet<&Paint> =
+            known.iter().map(|name| &self.known[name]).chain(own.values()).collect();
         let is_free: Vec<bool> =
             (0..COLOURS).map(|number| !taken.contains(&Paint::Palette(number))).collect();
         // Who has a colour: how often that name had asked before, its hash, and the name.
@@ -115,8 +118,25 @@ impl<'a> Palette<'a> {
         {
             self.known.insert(name, Paint::Palette(number));
         }
-        categories.iter().map(|it| self.known[&*it.name].clone()).collect()
+        let paint = |name: &str| own.get(name).unwrap_or_else(|| &self.known[name]).clone();
+        categories.iter().map(|it| paint(&it.name)).collect()
     }
+}
+
+impl Category {
+    /// The colour that it has of its own, if it has one.
+    fn own_paint(&self) -> Option<Paint> {
+        let colour = self.colour.as_deref().filter(|colour| is_hexadecimal(colour))?;
+        let colour = colour.to_lowercase();
+        // Of an output of ours: it has a mark, and one for dark paper, too.
+        let number = (0..COLOURS).find(|&number| of_style(number) == colour);
+        Some(number.map_or(Paint::Fixed(colour), Paint::Palette))
+    }
+}
+
+/// Whether a category is a number, as clusters are.
+fn is_numbered(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The colours, as `#rrggbb` on white paper, that the categories of each column have on a map with
@@ -147,12 +167,15 @@ pub(super) fn colours_of<'a>(
     columns: &'a [Colouring],
 ) -> Vec<Option<Paint>> {
     let mut palette = Palette::new(columns);
+    let mut found: BTreeMap<&str, Paint> = BTreeMap::new();
     for column in columns {
         if let ColourValues::Categories { categories, .. } = &column.values {
-            palette.deal(categories);
+            for (category, paint) in categories.iter().zip(palette.deal(categories)) {
+                found.entry(&category.name).or_insert(paint);
+            }
         }
     }
-    names.into_iter().map(|name| palette.known.get(name).cloned()).collect()
+    names.into_iter().map(|name| found.get(name).cloned()).collect()
 }
 
 /// The place of the palette that a name with that hash asks for after so many others, until it has asked for all.
@@ -297,18 +320,74 @@ mod tests {
         assert!(paints.iter().all(|paint| matches!(paint, Paint::Palette(_))));
     }
 
+    #[test]
+    fn clusters_of_one_column_are_not_those_of_another() {
+        let clusters = |name: &str| Colouring::labels(name, [Some("0"), Some("1"), Some("B cell")]);
+        let mut louvain = clusters("louvain");
+        let ColourValues::Categories { categories, .. } = &mut louvain.values else { panic!() };
+        for (category, colour) in categories.iter_mut().zip(["#d6bcc0", "#bec1d4", "#00ff00"]) {
+            category.colour = Some(colour.into());
+        }
+        let alone = category_colours(&[clusters("leiden")]);
+        let colours = category_colours(&[clusters("leiden"), louvain.clone()]);
+        assert_eq!(colours[0][..2], alone[0][..2]);
+        assert_eq!(colours[1], ["#d6bcc0", "#bec1d4", "#00ff00"]);
+        assert_eq!(colours[0][2], "#00ff00");
+        // Bars of clusters have the colours of the first column that has such a one.
+        let paints = colours_of(["0", "2"], &[louvain, clusters("leiden")]);
+        assert_eq!(paints, [Some(Paint::Fixed("#d6bcc0".into())), None]);
+    }
+
     /// Red, green and blue of `#rrggbb`, 0 to 1.
     fn rgb(colour: &str) -> [f64; 3] {
         let part = |at: usize| u8::from_str_radix(&colour[at..at + 2], 16).unwrap();
         [1, 3, 5].map(|at| f64::from(part(at)) / 255.0)
     }
 
+    /// A channel of sRGB in proportion to light.
+    fn linear(c: f64) -> f64 {
+        if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+    }
+
     /// Relative luminance (WCAG 2.2).
     fn luminance(colour: [f64; 3]) -> f64 {
-        let linear =
-            |c: f64| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) };
         let [r, g, b] = colour.map(linear);
         0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+
+    /// Lightness and the two opponent axes of a colour (OKLab, Ottosson 2020).
+    fn oklab(colour: [f64; 3]) -> [f64; 3] {
+        let times = |m: [[f64; 3]; 3], v: [f64; 3]| {
+            m.map(|row| row.iter().zip(v).map(|(a, b)| a * b).sum::<f64>())
+        };
+        let cones = [
+            [0.412_221, 0.536_333, 0.051_446],
+            [0.211_903, 0.680_700, 0.107_397],
+            [0.088_302, 0.281_719, 0.629_979],
+        ];
+        let axes = [
+            [0.210_454, 0.793_618, -0.004_072],
+            [1.977_998, -2.428_592, 0.450_594],
+            [0.025_904, 0.782_772, -0.808_676],
+        ];
+        times(axes, times(cones, colour.map(linear)).map(f64::cbrt))
+    }
+
+    #[test]
+    fn every_colour_can_be_told_from_the_others() {
+        let (light, dark) = STYLE.split_once("@media screen").unwrap();
+        for theme in [light, dark] {
+            let colours: Vec<[f64; 3]> = (0..COLOURS)
+                .map(|number| oklab(rgb(named(theme, &format!("--c{number}: ")))))
+                .collect();
+            for (a, one) in colours.iter().enumerate() {
+                for (b, other) in colours.iter().enumerate().skip(a + 1) {
+                    let apart = one.iter().zip(other).map(|(x, y)| (x - y).powi(2)).sum::<f64>();
+                    // 0.02 is about what an eye can just tell of large areas.
+                    assert!(apart.sqrt() > 0.044, "{a} and {b}: {}", apart.sqrt());
+                }
+            }
+        }
     }
 
     #[test]

@@ -54,7 +54,8 @@ pub fn adjusted_rand_index(a: &[usize], b: &[usize]) -> f64 {
 /// `scib.metrics.nmi`.
 pub fn normalised_mutual_information(a: &[usize], b: &[usize]) -> f64 {
     let table = Contingency::new(a, b);
-    if table.a.len() <= 1 && table.b.len() <= 1 {
+    if table.cells.len() == table.a.len() && table.cells.len() == table.b.len() {
+        // The same up to names: rounding would make it a little more or less than 1.
         return 1.0;
     }
     let n = table.n as f64;
@@ -72,7 +73,6 @@ pub fn normalised_mutual_information(a: &[usize], b: &[usize]) -> f64 {
     let entropy = |counts: &BTreeMap<usize, u64>| {
         counts.values().map(|&count| -(count as f64 / n) * (count as f64 / n).ln()).sum::<f64>()
     };
-    // Equal labellings are equal: rounding makes no more than all of it.
     (shared / f64::midpoint(entropy(&table.a), entropy(&table.b))).clamp(0.0, 1.0)
 }
 
@@ -124,6 +124,18 @@ mod tests {
         let b = [7, 7, 3, 3, 5];
         close(adjusted_rand_index(&a, &b), 1.0);
         close(normalised_mutual_information(&a, &b), 1.0);
+    }
+
+    #[test]
+    #[allow(clippy::float_cmp, reason = "nothing is rounded")]
+    fn equal_labellings_share_exactly_all() {
+        for n in 2..60 {
+            // Clusters of 1, 2, 3, … cells.
+            let a: Vec<usize> = (0..n).flat_map(|cluster| vec![cluster; cluster + 1]).collect();
+            let b: Vec<usize> = a.iter().map(|cluster| 2 * n - cluster).collect();
+            assert_eq!(normalised_mutual_information(&a, &b), 1.0, "{n} clusters");
+            assert_eq!(adjusted_rand_index(&a, &b), 1.0);
+        }
     }
 
     #[test]

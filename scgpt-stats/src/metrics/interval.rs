@@ -81,7 +81,10 @@ impl std::fmt::Display for Interval {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:.3}", self.mean)?;
         if self.high > self.low {
-            write!(f, " ({:.3}–{:.3})", self.low, self.high)?;
+            let (low, high) = (format!("{:.3}", self.low), format!("{:.3}", self.high));
+            // A dash before a minus cannot be read.
+            let between = if low.starts_with('-') { " to " } else { "–" };
+            write!(f, " ({low}{between}{high})")?;
         }
         Ok(())
     }
@@ -98,6 +101,9 @@ mod tests {
         assert!((interval.low - 0.451_587).abs() < 1e-4, "{interval:?}");
         assert!((interval.high - 0.948_413).abs() < 1e-4);
         assert_eq!(Interval::of_repetitions(&[0.5]).to_string(), "0.500");
+        let of = |low, high| Interval { mean: 0.1, low, high }.to_string();
+        assert_eq!(of(-0.143, -0.005), "0.100 (-0.143 to -0.005)");
+        assert_eq!(of(0.0, 0.2), "0.100 (0.000–0.200)");
     }
 
     #[test]

@@ -41,11 +41,14 @@ impl Embedding {
 
 /// Adds the numbers by which a wrong input is noticed first.
 fn overview(page: &mut Page, report: &EmbedReport) {
-    let genes = &report.genes;
+    let (genes, known) = (&report.genes, &report.known_genes);
+    // A model of all genes sees some of a cell, and a panel may be all of that.
+    let is_all = known.at_once >= known.of_model;
+    let of_what = if is_all { "genes of the model" } else { "of what the model sees at once" };
     page.numbers(&[
         ("cells", report.n_cells.to_string()),
         ("genes known to the model", format!("{:.0} %", 100.0 * genes.coverage)),
-        ("genes of the model", format!("{:.0} %", 100.0 * report.known_genes.share())),
+        (of_what, format!("{:.0} %", 100.0 * known.share())),
         ("tokens per cell", format!("{:.0}", report.tokens.total as f64 / report.n_cells as f64)),
         ("values", report.input_state.to_string()),
     ]);

@@ -114,6 +114,9 @@ fn part_of(part: PartNumber, args: &Conversion<'_>, inputs: &[Input]) -> Result<
     };
     let source = input.source(&args.shards.matrix.choice)?;
     let of = DividedCells::of(&source, &args.shards.matrix.layer())?;
+    if part.rows(of.n_cells).is_empty() {
+        bail!("--part {part} has no cells, as there are {}: make fewer parts", of.n_cells);
+    }
     let again = Again::this_run(Cli::command(), "convert");
     let line = again.map_or_else(String::new, |again| again.with("part", "I/N").line());
     Ok(ShardPart { part, of, line })

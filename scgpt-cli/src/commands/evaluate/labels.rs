@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{
-    CellSource as _, CellSubset, Column, Error, Frame, GeneNames, Layer, Source, obs_column,
+    CellSource as _, CellSubset, Column, Error, Frame, GeneNames, Layer, Source, number_of,
+    obs_column,
 };
 use scgpt_eval::{CellColours, LabelEvaluation, LabelMap, Labels, PredictedLabels, split_labels};
 use scgpt_report::Page;
@@ -337,9 +338,14 @@ fn summary(evaluation: &LabelEvaluation) -> Vec<(&'static str, String)> {
     let mut classes: Vec<_> = scores.classes.iter().collect();
     classes.sort_by_key(|class| std::cmp::Reverse(class.support));
     let lines = classes.iter().map(|class| {
+        let cells = usize::try_from(class.support).unwrap_or(usize::MAX);
         format!(
-            "F1 {:.3}  precision {:.3}  recall {:.3}  {} ({} cells)",
-            class.f1, class.precision, class.recall, class.name, class.support
+            "F1 {:.3}  precision {:.3}  recall {:.3}  {} ({})",
+            class.f1,
+            class.precision,
+            class.recall,
+            class.name,
+            number_of(cells, "cell")
         )
     });
     rows.push(("labels", lines.collect::<Vec<_>>().join("\n")));

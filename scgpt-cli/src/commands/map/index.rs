@@ -195,20 +195,15 @@ fn print(
         "bytes": index.n_bytes(),
         "output": index.folder().display().to_string(),
     });
-    printer.written(
-        &warnings.beside(&record),
-        &[
-            ("cells", format!("{} ({n_new} new)", manifest.n_cells)),
-            ("labels", labels.join(", ")),
-            (
-                "size",
-                format!(
-                    "{:.1} MB, {:.0} bytes per cell",
-                    index.n_bytes() as f64 / 1e6,
-                    index.n_bytes() as f64 / manifest.n_cells.max(1) as f64
-                ),
-            ),
-            ("output", index.folder().display().to_string()),
-        ],
-    )
+    let size = format!(
+        "{:.1} MB, {:.0} bytes per cell",
+        index.n_bytes() as f64 / 1e6,
+        index.n_bytes() as f64 / manifest.n_cells.max(1) as f64
+    );
+    let mut rows = vec![("cells", format!("{} ({n_new} new)", manifest.n_cells))];
+    rows.extend(new.report.as_ref().map(|report| ("genes", report.genes_line())));
+    rows.push(("labels", labels.join(", ")));
+    rows.push(("size", size));
+    rows.push(("output", index.folder().display().to_string()));
+    printer.written(&warnings.beside(&record), &rows)
 }
