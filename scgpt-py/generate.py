@@ -21,8 +21,8 @@ from scgpt_rs._native import commands
 
 OUT = Path(__file__).parent / "python" / "scgpt_rs" / "tl.py"
 
-#: Options that functions do not have: what they print is a result, and what they write is theirs.
-HIDDEN = {"help", "version", "json", "quiet", "no_report", "print_config", "cpu", "part"}
+#: Options that functions do not have: what they print is a result, what they write is theirs, and they have one process.
+HIDDEN = {"help", "version", "json", "quiet", "no_report", "print_config", "cpu", "part", "reduce"}
 
 
 @dataclass

@@ -7,6 +7,8 @@ use scgpt_data::similar_names;
 use scgpt_kernels::Cpu;
 use serde::Serialize;
 
+use crate::workers;
+
 /// The devices this binary can use.
 const AVAILABLE: &[&str] = &[
     #[cfg(feature = "flex")]
@@ -46,15 +48,18 @@ impl ComputeArgs {
         own.into_iter().chain(cpu).collect()
     }
 
-    /// Sets the threads and the instructions, and opens the device.
+    /// Sets the threads and the instructions, and opens the device; of several workers each has its share.
     pub(crate) fn open(&self) -> Result<Device> {
-        set_threads(self.threads)?;
+        set_threads(self.threads.or_else(workers::threads))?;
         if self.cpu.is_some() {
             let cpu = Cpu::named(self.cpu.as_deref());
             cpu.and_then(Cpu::install)
                 .context("SCGPT_CPU names the instructions that kernels use")?;
         }
-        open(&self.device)
+        let name = workers::device(&self.device);
+        let device = open(&name)?;
+        workers::introduce(rayon::current_num_threads(), &name);
+        Ok(device)
     }
 }
 

@@ -1,5 +1,7 @@
-//! Ctrl-C, or a polite kill, asks the running task to stop; it then cleans up after itself.
+//! Ctrl-C, a polite kill, or the warning of a scheduler asks the running task to stop; it then cleans up after itself.
 
+#[cfg(unix)]
+use std::sync::{Arc, LazyLock};
 use std::{
     io,
     sync::atomic::{AtomicBool, Ordering},
@@ -8,8 +10,14 @@ use std::{
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Listens for SIGINT, SIGTERM and SIGHUP from here on.
+/// Set by SIGUSR1, by which a scheduler warns before the time of a job is over.
+#[cfg(unix)]
+static WARNED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Listens for SIGINT, SIGTERM, SIGHUP and SIGUSR1 from here on.
 pub(crate) fn listen() -> anyhow::Result<()> {
+    #[cfg(unix)]
+    signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&WARNED))?;
     Ok(ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))?)
 }
 
@@ -24,5 +32,9 @@ pub(crate) fn with_input() {
 
 /// Whether the program was asked to stop.
 pub(crate) fn is_interrupted() -> bool {
+    #[cfg(unix)]
+    if WARNED.load(Ordering::Relaxed) {
+        return true;
+    }
     INTERRUPTED.load(Ordering::Relaxed)
 }

@@ -14,6 +14,7 @@ pub(crate) use self::run::RunArgs;
 use crate::{
     matrix::MatrixArgs,
     training::{Training, saved_settings},
+    workers,
 };
 
 /// Options of every training of an artefact.
@@ -60,6 +61,7 @@ impl LearnArgs {
         options.recompute = self.run.recompute;
         options.rehearse = self.run.plans();
         options.repeats = self.repeats;
+        options.workers = workers::current();
         options
     }
 

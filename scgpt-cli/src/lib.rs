@@ -47,6 +47,7 @@ mod terminal;
 mod training;
 mod typed;
 mod warnings;
+mod workers;
 
 use std::{ffi::OsString, sync::Arc};
 
@@ -66,10 +67,12 @@ pub use self::{
 pub fn run(args: &[OsString], host: Arc<dyn Host>) -> u8 {
     let envelope = envelope::Envelope::of(&command(), args);
     let _begun = run::Run::begin(args, envelope, host);
-    match config::parse(args.to_vec()) {
+    let code = match config::parse(args.to_vec()) {
         Ok(cli) => status::exit_code(commands::run(cli), || flags::Flags::of(command(), args)),
         Err(code) => code,
-    }
+    };
+    workers::end(code);
+    code
 }
 
 /// All commands of the program with their options.

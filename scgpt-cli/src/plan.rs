@@ -1,7 +1,7 @@
 //! `--plan`: a training is rehearsed, and what it will need is told.
 //!
 //! The rehearsal is the training itself, up to a few steps, a validation and a checkpoint, in a folder beside
-//! the output of which nothing stays.
+//! the output of which nothing stays. A worker that follows the first trains in such a folder, too.
 
 mod memory;
 
@@ -20,6 +20,7 @@ use self::memory::{Machine, Process};
 use crate::{
     output::Printer,
     progress::{Bar, TrainBar},
+    workers,
 };
 
 /// The rank of adapters that are suggested.
@@ -27,10 +28,12 @@ const RANK: usize = 8;
 /// Bytes of a number that learns, beside the number itself: its gradient and two moments.
 const LEARNING_BYTES: usize = 3 * size_of::<f32>();
 
-/// A training that is to be planned.
+/// A training that is to be planned, or to be followed.
 #[derive(Debug)]
 pub(crate) struct Plan {
     folder: TempDir,
+    /// Whether it is the part of a worker that follows the first.
+    follows: bool,
 }
 
 /// What decides how much memory a training needs.
@@ -87,21 +90,25 @@ impl<'a> Load<'a> {
 }
 
 impl Plan {
-    /// The rehearsal of the training whose output that would be, if it `is_asked` for, and where the training
-    /// writes.
+    /// The rehearsal of the training whose output that would be, if it `is_asked` for, or the part of a worker that
+    /// follows, and where the training writes.
     pub(crate) fn asked(is_asked: bool, output: &Path) -> Result<(Option<Self>, PathBuf)> {
-        let plan = is_asked.then(|| Self::beside(output)).transpose()?;
+        let follows = !workers::current().is_first();
+        let plan = (is_asked || follows).then(|| Self::beside(output, follows)).transpose()?;
         let place = plan.as_ref().map_or_else(|| output.into(), Self::output);
         Ok((plan, place))
     }
 
-    /// Makes the folder, beside `output`.
-    fn beside(output: &Path) -> Result<Self> {
+    /// Makes the folder, beside `output`, or of a worker where its own machine has temporary files.
+    fn beside(output: &Path, follows: bool) -> Result<Self> {
+        let own = std::env::temp_dir();
+        let output = if follows { &own.join("output") } else { output };
         let place = output.ancestors().skip(1).find(|folder| folder.is_dir());
         let place = place.unwrap_or_else(|| Path::new("."));
-        let folder = tempfile::Builder::new().prefix(".scgpt-plan-").tempdir_in(place);
+        let prefix = if follows { ".scgpt-worker-" } else { ".scgpt-plan-" };
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(place);
         let plan = folder.and_then(|folder| {
-            let plan = Self { folder };
+            let plan = Self { folder, follows };
             std::fs::create_dir_all(plan.output().join(TRAINING))?;
             Ok(plan)
         });
@@ -113,20 +120,26 @@ impl Plan {
         self.folder.path().join("rehearsal")
     }
 
-    /// Rehearses the training, and prints what it will need.
+    /// Rehearses the training, and prints what it will need; or follows it to its end.
     pub(crate) fn run<T>(
         self,
         load: Load<'_>,
         printer: Printer,
         train: impl FnOnce(&dyn TrainObserver, &Bar) -> Result<T, scgpt_tasks::Error>,
     ) -> Result<()> {
-        let Self { folder } = self;
+        let Self { folder, follows } = self;
         let (steps, cells) = (TrainBar::new(printer), Bar::new(printer));
         let watch = Watch { bar: &steps, seen: Mutex::default() };
         let ended = train(&watch, &cells).map(drop);
         drop(folder);
         steps.finish();
         cells.finish();
+        if follows {
+            return match ended {
+                Err(scgpt_tasks::Error::Followed) => Ok(()),
+                ended => Ok(ended?),
+            };
+        }
         let Seen { before, at_the_end } =
             watch.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         let Some((rehearsal, process)) = at_the_end else {

@@ -39,6 +39,15 @@ impl Run {
         Begun
     }
 
+    /// From here on, the run of this thread speaks to the host that `of` makes of its own.
+    pub(crate) fn speak_by(of: impl FnOnce(Arc<dyn Host>) -> Arc<dyn Host>) {
+        CURRENT.with_borrow_mut(|current| {
+            if let Some(run) = current {
+                run.host = of(Arc::clone(&run.host));
+            }
+        });
+    }
+
     /// The run of this thread. One that knows of none speaks to the terminal.
     pub(crate) fn current() -> Self {
         CURRENT.with_borrow(Clone::clone).unwrap_or_else(|| Self {

@@ -9,6 +9,7 @@ use crate::{
     flags::Flags,
     run::Run,
     terminal::{shown, shown_json},
+    workers,
 };
 
 /// Exit code: an input or a setting is wrong, or an output could not be written.
@@ -49,6 +50,7 @@ fn report(error: &Error, flags: &Flags) {
         let lead = if number == 0 { "error" } else { "  caused by" };
         host.tell(&format!("{lead}: {}", shown(cause, "    ")));
     }
+    workers::fails(&said);
     let hint = hint(error, flags);
     if let Some(hint) = &hint {
         host.tell(&format!("hint: {}", shown(hint, "    ")));

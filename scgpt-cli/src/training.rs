@@ -25,6 +25,7 @@ pub(crate) use self::begin::{Begin, BeginArgs};
 use crate::{
     output::{Printer, write_text},
     progress::{Bar, TrainBar},
+    workers,
 };
 
 /// Name of the file with the settings in force, and the line with which it begins.
@@ -37,8 +38,8 @@ pub(crate) struct Training {
     /// The folder of the artefact.
     output: PathBuf,
     begin: Begin,
-    /// The claim of the folder, held until the end.
-    _claim: Claim,
+    /// The claim of the folder, held until the end; a worker that follows the first writes nothing there.
+    _claim: Option<Claim>,
 }
 
 /// Outputs beside its artefact that a run which goes on may replace.
@@ -66,7 +67,12 @@ impl Training {
         inputs: impl IntoIterator<Item = &'a Path>,
     ) -> Result<Self> {
         check_apart(output, inputs)?;
-        let claim = Claim::of_folder(output)?;
+        // All have read the settings of a run that goes on, which may be written anew.
+        workers::current().meet()?;
+        if !workers::current().is_first() {
+            return Ok(Self { output: output.into(), begin, _claim: None });
+        }
+        let claim = Some(Claim::of_folder(output)?);
         let training = Self { output: output.into(), begin, _claim: claim };
         let is_begun = training.ledger_path().exists();
         let others = entries(output).filter(|path| !path.ends_with(TRAINING)).count();

@@ -101,5 +101,7 @@ mod system;
 mod training;
 #[path = "cli/warned.rs"]
 mod warned;
+#[path = "cli/workers.rs"]
+mod workers;
 #[path = "cli/writers.rs"]
 mod writers;

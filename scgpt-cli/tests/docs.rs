@@ -37,7 +37,11 @@ const PAGES: [&str; 11] = [
 ];
 
 /// Pages whose examples are run elsewhere, or cannot be run without a network.
-const OTHER_PAGES: [(&str, &str); 4] = [
+const OTHER_PAGES: [(&str, &str); 5] = [
+    (
+        "many-workers.md",
+        "its examples need a launcher and a cluster; `tests/mpi.rs` runs small ones",
+    ),
     ("python.md", "its functions are run by the tests of the package, in `scgpt-py/tests`"),
     ("results.md", "its numbers are of real cells"),
     ("studies.md", "its studies take hours; `tests/cli/study.rs` runs small ones"),

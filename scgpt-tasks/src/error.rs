@@ -41,6 +41,9 @@ pub enum Error {
         /// Which genes of the model were counted, in words.
         whose: &'static str,
     },
+    /// This process is a [worker](scgpt_train::Workers) that has done its part; the first one has the network.
+    #[error("this worker has done its part, and the first has the network")]
+    Followed,
     /// A file of a trained artefact is missing or damaged.
     #[error("`{}`: {problem}", path.display())]
     Artefact {
@@ -137,6 +140,7 @@ impl Error {
                 "an artefact is one directory: copy it as a whole, and leave its files as they are"
                     .into(),
             ),
+            Self::Followed => None,
             Self::Incompatible { remedy, .. } => Some(remedy.clone()),
         }
     }

@@ -40,7 +40,7 @@ use scgpt_data::{
 };
 use scgpt_eval::doubts_of_shards;
 use scgpt_model::{Adapters, GeneRows, NetworkPart, Preprocess, ScgptConfig};
-use scgpt_train::{RunOptions, TrainObserver};
+use scgpt_train::{RunOptions, TrainObserver, Workers};
 use serde_json::json;
 
 use self::task::PretrainTask;
@@ -96,6 +96,8 @@ pub struct PretrainOptions<'a> {
     /// Whether to stop after a few steps, which tell what the run needs, see
     /// [`Event::Rehearsed`](scgpt_train::Event::Rehearsed).
     pub rehearse: bool,
+    /// The workers that share the training, of which this process is one.
+    pub workers: &'a Workers,
 }
 
 impl<'a> PretrainOptions<'a> {
@@ -110,6 +112,7 @@ impl<'a> PretrainOptions<'a> {
             keep: 1,
             recompute: None,
             rehearse: false,
+            workers: &Workers::ALONE,
         }
     }
 }
@@ -251,6 +254,7 @@ impl<'a> Pretraining<'a> {
         run.keep = options.keep;
         run.recompute = options.recompute;
         run.rehearse = options.rehearse;
+        run.workers = options.workers;
         let run = Run {
             options: run,
             training: &config.training,

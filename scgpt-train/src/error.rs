@@ -63,6 +63,17 @@ pub enum Error {
     /// Reading cells failed.
     #[error(transparent)]
     Cells(#[from] scgpt_data::Error),
+    /// The workers of a training cannot go on together.
+    #[error("{0}")]
+    Workers(String),
+    /// A worker has other weights than the first.
+    #[error("`{parameter}` of worker {worker} is not that of the first worker")]
+    Drifted {
+        /// Name of the parameter.
+        parameter: String,
+        /// Number of the worker, from 0.
+        worker: usize,
+    },
     /// The observer asked to stop; the state was saved.
     #[error("interrupted; the state is in `{}`", .0.display())]
     Interrupted(PathBuf),
@@ -89,7 +100,11 @@ impl Error {
             Self::OtherConfig { .. } => Some(
                 "continue with the configuration of the run (leave the options out), or choose another output".into(),
             ),
-            Self::Data(_) => None,
+            Self::Data(_) | Self::Workers(_) => None,
+            Self::Drifted { .. } => Some(
+                Advice::from("leave out the machine of that worker, which computes otherwise than that of the first or has a fault, and continue by ")
+                    + Setting("resume"),
+            ),
             Self::Diverged { .. } => Some(
                 Advice::from("lower the learning rate, lengthen the warm-up or strengthen gradient clipping, and begin anew by ")
                     + Setting("overwrite"),

@@ -1,16 +1,14 @@
 //! [`fit`]: the training loop.
 
 use std::{
-    path::Path,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::mpsc::{Receiver, sync_channel},
     thread,
     time::Instant,
 };
 
 use burn::prelude::*;
 use scgpt_data::{Keyed, Purpose, Setting, similar_names};
-use scgpt_model::{Adapters, Scgpt, ScgptConfig, recomputes};
-use serde_json::Value;
+use scgpt_model::{Adapters, InputNorm, Scgpt, ScgptConfig, recomputes};
 
 use crate::{
     checkpoint::{Best, Checkpoints, State},
@@ -22,70 +20,24 @@ use crate::{
     metric::Metric,
     optimizer::Optimizer,
     precision::{LossScale, Precision},
+    reading::{Share, read},
     rehearsal::Rehearsing,
+    run_options::RunOptions,
     schedule::Progress,
-    step,
-    task::{Batch, Task},
+    share::{check_alike, check_settings, share},
+    step::{self, Group},
+    task::Task,
     train_observer::{Event, StepRecord, TrainObserver, ValidationRecord},
 };
 
 /// Batches that may wait for the device.
 const WAITING: usize = 2;
 
-/// Where the files of a run go and how often it is saved; nothing here changes what is learned.
-///
-/// ```
-/// use scgpt_train::RunOptions;
-///
-/// let mut run = RunOptions::new("runs/first".as_ref());
-/// // It is also saved every 500 steps, and the three newest checkpoints stay.
-/// run.checkpoint_every = Some(500);
-/// run.keep = 3;
-/// assert!(!run.resume);
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct RunOptions<'a> {
-    /// The folder of the run.
-    pub folder: &'a Path,
-    /// Everything that must be equal for the run to be resumed: configurations of network, data and
-    /// training.
-    pub settings: Value,
-    /// Whether to go on from the newest checkpoint.
-    pub resume: bool,
-    /// Optimiser steps between checkpoints. There is one at every validation, too; with `None`
-    /// there are no others.
-    pub checkpoint_every: Option<u64>,
-    /// Number of newest checkpoints that are kept, beside the best.
-    pub keep: usize,
-    /// Whether blocks are [computed again](Scgpt::recomputing) for their gradients; with `None` where
-    /// [adapters](TrainConfig::lora) learn, on devices that can.
-    pub recompute: Option<bool>,
-    /// Whether to stop after a few steps, a validation and a checkpoint, which tell what the run needs: see
-    /// [`Event::Rehearsed`].
-    pub rehearse: bool,
-}
-
-impl<'a> RunOptions<'a> {
-    /// A run that begins anew in `folder`, is saved only at its validations, and keeps the newest
-    /// checkpoint beside the best.
-    pub fn new(folder: &'a Path) -> Self {
-        Self {
-            folder,
-            settings: Value::Null,
-            resume: false,
-            checkpoint_every: None,
-            keep: 1,
-            recompute: None,
-            rehearse: false,
-        }
-    }
-}
-
 /// The result of a finished run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The best network by validation, without gradients; adapters are in its weights.
+    /// The best network by validation, without gradients; adapters are in its weights. Workers other than the first
+    /// have that of the last step.
     pub model: Scgpt,
     /// Its adapters, if [`TrainConfig::lora`] asked for them.
     pub adapters: Option<Adapters>,
@@ -106,8 +58,8 @@ pub struct Outcome {
 /// of a run without interruption, bit for bit on the CPU.
 ///
 /// # Errors
-/// If the configuration is invalid, cells cannot be read, a file cannot be written, or a loss is
-/// not a number.
+/// If the configuration is invalid, cells cannot be read, a file cannot be written, a loss is
+/// not a number, or a worker is gone.
 pub fn fit<T: Task>(
     task: &T,
     model: Scgpt,
@@ -130,10 +82,15 @@ pub fn fit<T: Task>(
                        what dropout drops is not known again elsewhere";
         return Err(Error::Config(vec![Setting("recompute").wrong(problem)]));
     }
+    let workers = run.workers;
+    if workers.size() > 1 {
+        shareable(config, network, workers.size())?;
+        check_settings(workers, &run.settings)?;
+    }
     let checkpoints =
         Checkpoints::new(run.folder, run.settings.clone(), run.keep).with_adapters(config.lora);
     let optimizer = Optimizer::new(&config.optimizer);
-    let (state, model, optimizer) = if run.resume {
+    let begun = if run.resume && workers.is_first() {
         checkpoints.latest(network, optimizer, device, watch)?
     } else {
         let state = State {
@@ -153,6 +110,7 @@ pub fn fit<T: Task>(
         };
         (state, model.train(), optimizer)
     };
+    let (state, model, optimizer) = share(workers, begun, device)?;
     let model = freeze(model, &config.freeze);
     let model = match config.lora {
         Some(lora) => hold_base(model, lora),
@@ -162,12 +120,12 @@ pub fn fit<T: Task>(
     let model = if recomputes { model.recomputing() } else { model };
     let config = &config.in_force(task.batches_per_epoch());
     let total_steps = config.total_steps(task.batches_per_epoch());
-    if !run.resume {
+    if !run.resume && workers.is_first() {
         // What another run logged here is not this one's past.
         drop(std::fs::remove_file(run.folder.join("log.jsonl")));
     }
-    let log = RunLog::open(run.folder, state.step)
-        .map_err(|error| Error::file("write", run.folder, error))?;
+    let log = workers.is_first().then(|| RunLog::open(run.folder, state.step)).transpose();
+    let log = log.map_err(|error| Error::file("write", run.folder, error))?;
     let mut session = Session {
         log,
         task,
@@ -181,7 +139,6 @@ pub fn fit<T: Task>(
         state,
         model: Some(model),
         optimizer,
-        saved_step: None,
         steps_taken: 0,
         steps_used: 0,
         recomputes,
@@ -199,13 +156,13 @@ struct Session<'a, T> {
     checkpoints: Checkpoints,
     device: &'a Device,
     watch: &'a dyn TrainObserver,
-    log: RunLog,
+    /// Of the first worker.
+    log: Option<RunLog>,
     total_steps: u64,
     state: State,
     /// The network; absent only inside the optimiser's step, which takes it and gives it back.
     model: Option<Scgpt>,
     optimizer: Optimizer,
-    saved_step: Option<u64>,
     /// Steps of this session, and how many of them changed the network.
     steps_taken: u64,
     steps_used: u64,
@@ -225,10 +182,11 @@ impl<T: Task> Session<'_, T> {
             let (sender, receiver) = sync_channel(WAITING);
             let (task, first) = (self.task, (self.state.epoch, self.state.index));
             let epochs = self.config.epochs;
+            let share = Share::of(self.run.workers, self.config.accumulate);
             // When the loop ends it drops the receiver, and the reader stops at its next batch.
             stopped_early = thread::scope(|scope| {
-                scope.spawn(move || read(task, first, epochs, &sender));
-                self.steps(receiver)
+                scope.spawn(move || read(task, share, first, epochs, &sender));
+                self.steps(receiver, share)
             })?;
         }
         let (step, total) = (self.state.step, self.total_steps);
@@ -260,26 +218,27 @@ impl<T: Task> Session<'_, T> {
             None | Some(Metric::LOSS) => Ok(()),
             // A metric that does not exist is found now, not after hours.
             Some(_) => {
-                let metrics = self.task.validate(&self.model().valid(), self.device)?;
+                let metrics = self.metrics()?;
                 self.selecting(&metrics).map(|_| ())
             }
         }
     }
 
     /// Trains to the end, and returns whether training stopped early.
-    fn steps(&mut self, batches: Receiver<Result<T::Batch>>) -> Result<bool> {
+    fn steps(&mut self, batches: Receiver<Result<T::Batch>>, share: Share) -> Result<bool> {
         let per_epoch = self.task.batches_per_epoch();
+        let mut batches = batches.into_iter();
         self.rehearsing = self.run.rehearse.then(Rehearsing::begin);
-        let mut group = Vec::new();
-        for batch in batches {
-            group.push(batch?);
-            self.state.index += 1;
-            let ends_epoch = self.state.index == per_epoch;
-            if (group.len() as u64) < self.config.accumulate && !ends_epoch {
-                continue;
+        loop {
+            let size = share.accumulate.min(per_epoch.saturating_sub(self.state.index));
+            let own = batches.by_ref().take(share.of_step(size)).collect::<Result<Vec<_>>>()?;
+            if own.len() < share.of_step(size) {
+                return Ok(false);
             }
-            let cells = group.iter().map(Batch::n_cells).sum();
-            self.step(&std::mem::take(&mut group))?;
+            self.state.index += size;
+            let ends_epoch = self.state.index == per_epoch;
+            let cells =
+                self.step(&Group { own, size: usize::try_from(size).unwrap_or(usize::MAX) })?;
             let is_rehearsed = self.rehearsing.as_mut().is_some_and(|it| it.step(cells));
             if ends_epoch {
                 (self.state.epoch, self.state.index) = (self.state.epoch + 1, 0);
@@ -297,7 +256,7 @@ impl<T: Task> Session<'_, T> {
                 .run
                 .checkpoint_every
                 .is_some_and(|every| self.state.step.is_multiple_of(every));
-            let is_cancelled = self.watch.is_cancelled();
+            let is_cancelled = self.run.workers.any(self.watch.is_cancelled())?;
             if validates || is_due || is_cancelled || is_rehearsed {
                 self.save()?;
                 self.rehearsing.iter_mut().for_each(Rehearsing::saved);
@@ -312,11 +271,10 @@ impl<T: Task> Session<'_, T> {
                 return Ok(!is_last);
             }
         }
-        Ok(false)
     }
 
-    /// One optimiser step on a group of batches.
-    fn step(&mut self, group: &[T::Batch]) -> Result<()> {
+    /// One optimiser step on a group of batches; returns the number of their cells.
+    fn step(&mut self, group: &Group<T::Batch>) -> Result<usize> {
         let begin = Instant::now();
         let progress = Progress {
             step: self.state.step,
@@ -325,16 +283,17 @@ impl<T: Task> Session<'_, T> {
         };
         let model = self.taken();
         let key = Keyed::new(self.config.seed, Purpose::Dropout, progress.step, 0);
-        let mut computed = step::compute(
+        let workers = self.run.workers;
+        let (mut computed, cells) = step::compute(
             self.task,
             &model,
-            group,
+            (group, workers),
             progress,
             (self.config.precision, self.state.loss_scale.scale),
             &|index| self.device.seed(key.bits(index)),
             self.device,
-        );
-        let numbers = computed.read(self.config.clip_norm);
+        )?;
+        let numbers = computed.read(self.config.clip_norm, workers, self.device)?;
         let is_finite = numbers.problems().is_empty();
         if is_finite {
             self.state.loss_scale.rise(self.config.precision);
@@ -352,7 +311,6 @@ impl<T: Task> Session<'_, T> {
         self.state.step += 1;
         self.steps_taken += 1;
         self.steps_used += u64::from(is_finite);
-        let cells = group.iter().map(Batch::n_cells).sum();
         let record = StepRecord {
             step: self.state.step,
             epoch: self.state.epoch,
@@ -363,13 +321,19 @@ impl<T: Task> Session<'_, T> {
             cells,
             cells_per_second: Some(cells as f64 / begin.elapsed().as_secs_f64()),
         };
-        self.log.step(&record).map_err(|error| Error::file("write", self.run.folder, error))?;
+        let logged = self.log.as_mut().map_or(Ok(()), |log| log.step(&record));
+        logged.map_err(|error| Error::file("write", self.run.folder, error))?;
         self.watch.event(&Event::Step(&record));
-        Ok(())
+        Ok(cells)
+    }
+
+    /// What the first worker finds of the network.
+    fn metrics(&self) -> Result<Vec<Metric>> {
+        self.run.workers.first_says(|| self.task.validate(&self.model().valid(), self.device))
     }
 
     fn validate(&mut self) -> Result<()> {
-        let metrics = self.task.validate(&self.model().valid(), self.device)?;
+        let metrics = self.metrics()?;
         let mut is_best = false;
         if let Some(selecting) = self.selecting(&metrics)? {
             is_best = match &self.state.best {
@@ -385,9 +349,8 @@ impl<T: Task> Session<'_, T> {
         }
         let record =
             ValidationRecord { step: self.state.step, epoch: self.state.epoch, metrics, is_best };
-        self.log
-            .validation(&record)
-            .map_err(|error| Error::file("write", self.run.folder, error))?;
+        let logged = self.log.as_mut().map_or(Ok(()), |log| log.validation(&record));
+        logged.map_err(|error| Error::file("write", self.run.folder, error))?;
         self.watch.event(&Event::Validation(&record));
         Ok(())
     }
@@ -423,12 +386,17 @@ impl<T: Task> Session<'_, T> {
         self.config.patience.is_some_and(|patience| self.state.stale >= patience)
     }
 
-    fn save(&mut self) -> Result<()> {
-        // `valid` gathers running statistics first.
-        let path = self.checkpoints.save(&self.state, &self.model().valid(), &self.optimizer)?;
-        self.saved_step = Some(self.state.step);
-        self.watch.event(&Event::Checkpoint { path: &path });
-        Ok(())
+    /// Saves the state, once all workers are found to have the same network; none goes on before it is saved.
+    fn save(&self) -> Result<()> {
+        let workers = self.run.workers;
+        check_alike(workers, self.model())?;
+        workers.first_says(|| {
+            // `valid` gathers running statistics first.
+            let path =
+                self.checkpoints.save(&self.state, &self.model().valid(), &self.optimizer)?;
+            self.watch.event(&Event::Checkpoint { path: &path });
+            Ok(())
+        })
     }
 
     #[expect(clippy::expect_used, reason = "it is absent within a step only, which gives it back")]
@@ -446,7 +414,7 @@ impl<T: Task> Session<'_, T> {
         let last = self.taken().valid();
         let best = self.state.best.clone();
         let best_step = best.as_ref().map_or(self.state.step, |best| best.step);
-        let model = if best_step == self.state.step {
+        let model = if best_step == self.state.step || !self.run.workers.is_first() {
             last
         } else {
             self.checkpoints.model(best_step, self.network, self.device)?
@@ -457,21 +425,19 @@ impl<T: Task> Session<'_, T> {
     }
 }
 
-/// Makes batches while the device computes, and sends them.
-fn read<T: Task>(
-    task: &T,
-    (first_epoch, first_index): (u64, u64),
-    epochs: u64,
-    sender: &SyncSender<Result<T::Batch>>,
-) {
-    for epoch in first_epoch..epochs {
-        let first = if epoch == first_epoch { first_index } else { 0 };
-        for index in first..task.batches_per_epoch() {
-            let batch = task.batch(epoch, index);
-            let is_last = batch.is_err();
-            if sender.send(batch).is_err() || is_last {
-                return;
-            }
-        }
+/// Checks that so many workers can share a training.
+fn shareable(config: &TrainConfig, network: &ScgptConfig, workers: usize) -> Result<()> {
+    let mut problems = Vec::new();
+    if config.accumulate < workers as u64 {
+        let problem = format!(
+            "is {}: {workers} workers learn from at least one batch each",
+            config.accumulate
+        );
+        problems.push(Setting("accumulate").wrong(problem));
     }
+    if network.input_norm != InputNorm::None {
+        let problem = "has running statistics, which workers do not share: train it by one";
+        problems.push(Setting("input_norm").wrong(problem));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Config(problems)) }
 }

@@ -48,6 +48,11 @@ impl NamedGradients {
         Self(collector.found)
     }
 
+    /// Gradients by name, each flat.
+    pub(crate) fn of(gradients: impl Iterator<Item = (String, Tensor<1>)>) -> Self {
+        Self(gradients.collect())
+    }
+
     /// The gradient of a parameter, flat, in burn's axis order (`[in, out]` for linear layers);
     /// `None` if it has none.
     pub fn get(&self, name: &str) -> Option<&Tensor<1>> {

@@ -27,6 +27,7 @@
 
 mod batch;
 mod checkpoint;
+mod computed;
 mod config;
 mod error;
 mod fit;
@@ -40,19 +41,24 @@ mod metric;
 mod objective;
 mod optimizer;
 mod precision;
+mod reading;
 mod rehearsal;
+mod run_options;
 mod schedule;
+mod share;
 mod step;
+mod sum;
 mod task;
 mod terms;
 mod train_observer;
+mod workers;
 
 pub use crate::{
     batch::{TrainBatch, TrainCell},
     checkpoint::{Best, Checkpoints, State, differences, has_checkpoint},
     config::TrainConfig,
     error::{Error, Result},
-    fit::{Outcome, RunOptions, fit},
+    fit::{Outcome, fit},
     freeze::{Part, freeze},
     gradients::NamedGradients,
     input::InputBatch,
@@ -66,8 +72,10 @@ pub use crate::{
     optimizer::{Optimizer, OptimizerConfig},
     precision::{LossScale, Precision},
     rehearsal::Rehearsal,
+    run_options::RunOptions,
     schedule::{Progress, Schedule},
     task::{Batch, Task},
     terms::{LossTerms, Term},
     train_observer::{Event, StepRecord, TrainObserver, Unwatched, ValidationRecord},
+    workers::{Reduce, Transport, Workers},
 };

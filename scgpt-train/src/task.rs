@@ -101,9 +101,9 @@ pub(crate) struct Shares {
 
 impl Shares {
     /// The shares that `part`, numbers of targets and of cells, has of `all`.
-    pub(crate) fn new(part: (usize, usize), all: (usize, usize)) -> Self {
-        let share = |part: usize, all: usize| part as f64 / all.max(1) as f64;
-        Self { values: share(part.0, all.0), cells: share(part.1, all.1) }
+    pub(crate) fn new(part: (usize, usize), all: [u64; 2]) -> Self {
+        let share = |part: usize, all: u64| part as f64 / all.max(1) as f64;
+        Self { values: share(part.0, all[0]), cells: share(part.1, all[1]) }
     }
 
     pub(crate) fn of(&self, term: Term) -> f64 {

@@ -28,6 +28,24 @@ pub enum Term {
 }
 
 impl Term {
+    /// All of them, in their order.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Gep,
+        Self::GepZero,
+        Self::Gepc,
+        Self::GepcZero,
+        Self::CellPrompt,
+        Self::Ecs,
+        Self::Class,
+        Self::Dar,
+        Self::Contrastive,
+    ];
+
+    /// Its place among [all](Self::ALL).
+    pub(crate) fn place(self) -> usize {
+        self as usize
+    }
+
     /// The name under which it is logged.
     pub fn name(self) -> &'static str {
         match self {

@@ -31,6 +31,7 @@ use crate::{
     progress::Bar,
     settings::{layered, named},
     warnings::{PAGE, Warnings},
+    workers,
 };
 
 /// Integrate batches, and modalities: an embedding in which they are mixed, in a copy of the file
@@ -148,6 +149,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         return show_settings(args, &files, printer);
     }
     let asked = args.settings(&files, None, None)?;
+    args.meet(&asked, printer)?;
     if asked.method.is_simple() {
         return simple::run(args, &asked, artefact, printer);
     }
@@ -295,6 +297,17 @@ fn show_settings(args: &IntegrateArgs, files: &[PathBuf], printer: Printer) -> R
 }
 
 impl IntegrateArgs {
+    /// Meets other workers, if there are any, and there is one network to train.
+    fn meet(&self, settings: &IntegrateConfig, printer: Printer) -> Result<()> {
+        if settings.method.is_simple() {
+            return workers::refuse(&format!("{} trains no network", settings.method.name()));
+        }
+        if self.ablate {
+            return workers::refuse("--ablate trains a network for each part");
+        }
+        self.learn.run.meet(printer)
+    }
+
     /// Puts further cells into the space of an artefact, if the model is one; `None` if not.
     fn by_artefact(&self, printer: Printer) -> Option<Result<()>> {
         let run = &self.learn.run;

@@ -25,6 +25,7 @@ use crate::{
     shards_here::on_this_machine,
     training::{Begin, entries, is_ours},
     warnings::{PAGE, Warnings},
+    workers,
 };
 
 /// Name of the file with the settings in force, in the folder of the run.
@@ -98,6 +99,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let (Some(data), Some(output)) = (&args.data, &args.run.output) else {
         bail!("--data and --output are needed");
     };
+    args.run.meet(printer)?;
     let data = &on_this_machine(data, printer)?;
     let inputs = [Some(data.as_path()), settings.model.as_deref()];
     let _claim = claim(output, args.run.begin(), inputs)?;
@@ -109,7 +111,8 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     )?;
     let (plan, place) = args.run.plan(output)?;
     let mut options = PretrainOptions::new(data, &place);
-    options.rehearse = plan.is_some();
+    options.rehearse = args.run.plans();
+    options.workers = workers::current();
     options.resume = args.run.resumes();
     options.checkpoint_every = Some(args.run.checkpoint_every());
     options.keep = args.keep;
@@ -138,9 +141,15 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     print(&report, output, &warnings, printer)
 }
 
-/// Claims the folder, which must have room for a new run, or hold a run to go on with.
-fn claim(output: &Path, begin: Begin, inputs: [Option<&Path>; 2]) -> Result<Claim> {
+/// Claims the folder, which must have room for a new run, or hold a run to go on with. A worker that follows the first
+/// writes nothing there, and claims nothing.
+fn claim(output: &Path, begin: Begin, inputs: [Option<&Path>; 2]) -> Result<Option<Claim>> {
     check_apart(output, inputs.into_iter().flatten())?;
+    // All have read the settings of a run that goes on, which may be written anew.
+    workers::current().meet()?;
+    if !workers::current().is_first() {
+        return Ok(None);
+    }
     let claim = Claim::of_folder(output)?;
     let (has_run, is_used) = (is_ours(&output.join(SETTINGS)), entries(output).next().is_some());
     let shown = output.display();
@@ -155,7 +164,7 @@ fn claim(output: &Path, begin: Begin, inputs: [Option<&Path>; 2]) -> Result<Clai
             let problem = "it is no folder of `scgpt pretrain`";
             Err(Error::protected(output, problem).into())
         }
-        _ => Ok(claim),
+        _ => Ok(Some(claim)),
     }
 }
 

@@ -8,14 +8,16 @@ use clap::Args;
 use scgpt_data::Existing;
 use scgpt_model::Lora;
 use scgpt_tasks::{NetworkConfig, NewGenes, Recipe};
-use scgpt_train::{Precision, TrainConfig};
+use scgpt_train::{Precision, Reduce, TrainConfig};
 
 use crate::{
     device::ComputeArgs,
+    output::Printer,
     plan::Plan,
     settings::recipe,
     training::{Begin, BeginArgs},
     warnings::Warnings,
+    workers,
 };
 
 /// Options of every training: from which weights to where, for how long, and on what.
@@ -51,6 +53,14 @@ pub(crate) struct RunArgs {
     /// Learning rate
     #[arg(long, value_name = "RATE", env = "SCGPT_LR")]
     lr: Option<f64>,
+    /// Batches whose gradients are added up for a step; several workers share them [default: 1]
+    #[arg(long, value_name = "N", env = "SCGPT_ACCUMULATE")]
+    accumulate: Option<u64>,
+    /// How several workers sum gradients: ordered, with the bits of one that accumulates as many batches; or fast, by
+    /// MPI, once a step
+    #[cfg(feature = "mpi")]
+    #[arg(long, value_name = "HOW", default_value_t, env = "SCGPT_REDUCE")]
+    reduce: Reduce,
     /// Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them, see
     /// `scgpt inspect --system`, and bf16 or f16 on a GPU [default: f32]
     #[arg(long, value_name = "FORMAT", env = "SCGPT_PRECISION")]
@@ -89,6 +99,18 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
+    /// Meets the workers that were started together with this process, if there are any.
+    pub(crate) fn meet(&self, printer: Printer) -> Result<()> {
+        if self.plan {
+            return workers::refuse("--plan rehearses a training by one process");
+        }
+        #[cfg(feature = "mpi")]
+        let reduce = self.reduce;
+        #[cfg(not(feature = "mpi"))]
+        let reduce = Reduce::default();
+        workers::begin(reduce, printer)
+    }
+
     /// How the run begins.
     pub(crate) fn begin(&self) -> Begin {
         self.begin.begin()
@@ -185,6 +207,7 @@ impl RunArgs {
         }
         training.max_steps = self.max_steps.or(training.max_steps);
         training.optimizer.lr = self.lr.unwrap_or(training.optimizer.lr);
+        training.accumulate = self.accumulate.unwrap_or(training.accumulate);
         training.precision = self.precision.unwrap_or(training.precision);
         if let Some(rank) = self.lora {
             let given = training.lora.unwrap_or(Lora::of_rank(rank));

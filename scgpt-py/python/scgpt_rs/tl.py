@@ -304,6 +304,7 @@ def annotate_train(
     max_steps: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
+    accumulate: int | None = None,
     precision: str | None = None,
     lora: int | None = None,
     recompute: bool | None = None,
@@ -376,6 +377,8 @@ def annotate_train(
         Cells per batch.
     lr : float, optional
         Learning rate.
+    accumulate : int, optional
+        Batches whose gradients are added up for a step; several workers share them [default: 1].
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
         see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
@@ -454,6 +457,7 @@ def annotate_train(
             "max_steps": Option("--max-steps"),
             "batch_size": Option("--batch-size"),
             "lr": Option("--lr"),
+            "accumulate": Option("--accumulate"),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
             "recompute": Option("--recompute", is_bare=True),
@@ -1022,6 +1026,7 @@ def integrate(
     max_steps: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
+    accumulate: int | None = None,
     precision: str | None = None,
     lora: int | None = None,
     recompute: bool | None = None,
@@ -1136,6 +1141,8 @@ def integrate(
         Cells per batch.
     lr : float, optional
         Learning rate.
+    accumulate : int, optional
+        Batches whose gradients are added up for a step; several workers share them [default: 1].
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
         see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
@@ -1252,6 +1259,7 @@ def integrate(
             "max_steps": Option("--max-steps"),
             "batch_size": Option("--batch-size"),
             "lr": Option("--lr"),
+            "accumulate": Option("--accumulate"),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
             "recompute": Option("--recompute", is_bare=True),
@@ -1413,6 +1421,7 @@ def perturb_train(
     max_steps: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
+    accumulate: int | None = None,
     precision: str | None = None,
     lora: int | None = None,
     recompute: bool | None = None,
@@ -1484,6 +1493,8 @@ def perturb_train(
         Cells per batch.
     lr : float, optional
         Learning rate.
+    accumulate : int, optional
+        Batches whose gradients are added up for a step; several workers share them [default: 1].
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
         see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
@@ -1562,6 +1573,7 @@ def perturb_train(
             "max_steps": Option("--max-steps"),
             "batch_size": Option("--batch-size"),
             "lr": Option("--lr"),
+            "accumulate": Option("--accumulate"),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
             "recompute": Option("--recompute", is_bare=True),
@@ -2380,6 +2392,7 @@ def pretrain(
     max_steps: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
+    accumulate: int | None = None,
     precision: str | None = None,
     lora: int | None = None,
     recompute: bool | None = None,
@@ -2434,6 +2447,8 @@ def pretrain(
         Cells per batch.
     lr : float, optional
         Learning rate.
+    accumulate : int, optional
+        Batches whose gradients are added up for a step; several workers share them [default: 1].
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
         see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
@@ -2492,6 +2507,7 @@ def pretrain(
             "max_steps": Option("--max-steps"),
             "batch_size": Option("--batch-size"),
             "lr": Option("--lr"),
+            "accumulate": Option("--accumulate"),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
             "recompute": Option("--recompute", is_bare=True),

@@ -50,8 +50,9 @@ pub(super) fn fitted(
     }
     let found = Discriminant::new(&host_values(hidden), classes, priors);
     let y = priors.len();
-    // `[y, d]` there, `[d, y]` here.
-    set(&mut head.out.weight, weights(found.weights(), [y, width], &device).transpose());
+    // `[y, d]` there, `[d, y]` here; laid out anew, as one that was read from a file, whose products have the same bits.
+    let out: Tensor<2> = weights(found.weights(), [y, width], &device).transpose();
+    set(&mut head.out.weight, Tensor::from_data(out.into_data(), &device));
     if let Some(bias) = &mut head.out.bias {
         set(bias, weights(found.biases(), [y], &device));
     }

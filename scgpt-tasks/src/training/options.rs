@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use scgpt_data::{GeneNames, Layer};
-use scgpt_train::RunOptions;
+use scgpt_train::{RunOptions, Workers};
 use serde_json::Value;
 
 /// Which matrix an artefact is trained on, where it goes, and how often the training is repeated.
@@ -40,6 +40,8 @@ pub struct LearnOptions<'a> {
     /// Number of trainings, each with another seed and other cells held out, at least one; the
     /// artefact is that of the first.
     pub repeats: u64,
+    /// The workers that share the training, of which this process is one.
+    pub workers: &'a Workers,
 }
 
 impl<'a> LearnOptions<'a> {
@@ -54,17 +56,22 @@ impl<'a> LearnOptions<'a> {
             recompute: None,
             rehearse: false,
             repeats: 1,
+            workers: &Workers::ALONE,
         }
     }
 
     /// One run in `folder`, which goes on only with the same `settings`.
-    pub(super) fn run<'r>(&self, folder: &'r Path, settings: Value) -> RunOptions<'r> {
+    pub(super) fn run<'r>(&self, folder: &'r Path, settings: Value) -> RunOptions<'r>
+    where
+        'a: 'r,
+    {
         let mut options = RunOptions::new(folder);
         options.settings = settings;
         options.resume = self.resume;
         options.checkpoint_every = self.checkpoint_every;
         options.recompute = self.recompute;
         options.rehearse = self.rehearse;
+        options.workers = self.workers;
         options
     }
 }

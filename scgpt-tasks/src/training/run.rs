@@ -15,7 +15,7 @@ use super::{
     start::StartingNetwork,
     thinning::{ThinnedCells, kept_start},
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Where a network learns, and everything that decides what it learns.
 pub(crate) struct Run<'a> {
@@ -76,7 +76,8 @@ impl Run<'_> {
     /// before its first step.
     ///
     /// # Errors
-    /// If the network cannot begin, and everything that stops [`fit`].
+    /// If the network cannot begin, and everything that stops [`fit`]; [`Error::Followed`] if this worker is not the
+    /// first.
     pub(crate) fn train(
         self,
         task: &impl Task,
@@ -85,10 +86,15 @@ impl Run<'_> {
         fitted: impl FnOnce(Scgpt) -> Result<Scgpt>,
     ) -> Result<Trained> {
         let Run { mut options, training, thinned, vocab, device, watch } = self;
+        let workers = options.workers;
         // Killed before the first checkpoint, it begins anew; of several repeats the later ones may
         // not have begun.
-        options.resume &= has_checkpoint(options.folder);
-        let Beginning { model, kept } = if options.resume {
+        let resumes = options.resume && has_checkpoint(options.folder);
+        options.resume = workers.first_says(|| Ok::<_, Error>(resumes))?;
+        let Beginning { model, kept } = if !workers.is_first() {
+            // Its weights are those of the first.
+            Beginning { model: start.build(training.seed, device)?, kept: Kept::default() }
+        } else if options.resume {
             // Its weights are in its checkpoint.
             let kept = Kept::read(options.folder, start)?;
             Beginning { model: start.build(training.seed, device)?, kept }
@@ -100,6 +106,9 @@ impl Run<'_> {
         let (network, preprocess) = (start.config.clone(), start.preprocess);
         let training = start.learning(training);
         let outcome = fit(task, model, &network, &training, &options, device, watch)?;
+        if !workers.is_first() {
+            return Err(Error::Followed);
+        }
         let history = RunHistory::read(options.folder)?;
         let kept_start = kept_start(outcome.best.as_ref(), &history.validations);
         Ok(Trained {

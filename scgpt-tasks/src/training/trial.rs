@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     artefact::{ArtefactKind, CARD, MODEL_FILES, VOCABULARY},
-    error::Result,
+    error::{Error, Result},
     start_vectors::START,
 };
 
@@ -127,6 +127,14 @@ pub(crate) struct Observers<'a> {
     pub(crate) observer: &'a dyn Observer,
 }
 
+/// `None` of a worker that follows.
+fn unless_followed<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(Error::Followed) => Ok(None),
+        result => result.map(Some),
+    }
+}
+
 impl<'a> Session<'a> {
     /// Reads the cells of `source` as tokens of `vocab`.
     pub(crate) fn open(
@@ -164,12 +172,13 @@ impl<'a> Session<'a> {
             let experiment = experiment(TrainConfig { seed, ..training.clone() });
             self.trial(&experiment, source, &self.run.repeat(repeat))
         };
-        let first = trial(0)?;
-        each(&first)?;
+        // A worker that follows takes part in every trial, and has none to judge.
+        let first = unless_followed(trial(0))?;
+        first.iter().try_for_each(&mut each)?;
         for repeat in 1..self.learn.repeats {
-            each(&trial(repeat)?)?;
+            unless_followed(trial(repeat))?.iter().try_for_each(&mut each)?;
         }
-        Ok(first)
+        first.ok_or(Error::Followed)
     }
 
     /// Begins a network, divides the cells, trains and judges.

@@ -21,6 +21,7 @@ use crate::{
     plan::Load,
     settings::layered,
     warnings::{PAGE, Warnings},
+    workers,
 };
 
 /// Learn cell types from labelled cells
@@ -90,6 +91,10 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let (Some(input), Some(label), Some(output)) = (&args.input, &args.label, &run.output) else {
         bail!("the cells, --label and --output are needed");
     };
+    if let Some(method) = settings.method.simple() {
+        workers::refuse(&format!("{} trains no network", method.name()))?;
+    }
+    run.meet(printer)?;
     let inputs = [Some(input), settings.model.as_ref()];
     let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
     let training = args.learn.claim(output, Artefact::is_at, inputs)?;

@@ -36,6 +36,7 @@ use crate::{
     stream::{StreamArgs, TokenArgs},
     training::BeginArgs,
     warnings::{PAGE, REPORT, Warnings},
+    workers,
 };
 
 /// The folder of the results.
@@ -217,6 +218,10 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let inputs = args.maker.model.iter().chain(&args.data).chain(&args.gmt);
     check_apart(&args.output, inputs.map(PathBuf::as_path).chain(genes_file))?;
     let method = args.check_method()?;
+    if args.fine_tune {
+        let does = "--fine-tune is by one process: several train by `scgpt integrate`, whose artefact is a --model";
+        workers::refuse(does)?;
+    }
     let training = args.fine_tune.then(|| fine_tune::claim(args)).transpose()?;
     let existing = match &training {
         Some(training) => training.existing(&args.output)?,

@@ -1,0 +1,150 @@
+//! The workers of a training: this process, and those that a launcher such as `mpirun` started with it.
+//!
+//! The first has the files and speaks to people. The others train in a folder of which nothing stays, are silent, and
+//! have the first one tell why, should they fail.
+
+mod launched;
+#[cfg(feature = "mpi")]
+mod mpi;
+mod silent;
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use anyhow::Result;
+use scgpt_train::{Reduce, Workers};
+
+use self::{launched::Launched, silent::Silent};
+use crate::{output::Printer, run::Run};
+
+/// What this process knows of the workers that it belongs to.
+struct Crew {
+    workers: Workers,
+    here: Here,
+    printer: Printer,
+    #[cfg(feature = "mpi")]
+    post: mpi::Post,
+    /// Why this worker failed, if it did.
+    failure: Mutex<Option<String>>,
+}
+
+/// The workers on this machine.
+struct Here {
+    /// Number of this worker among them, from 0.
+    number: usize,
+    /// Number of those that have the same cores.
+    sharing: usize,
+    /// Number of machines.
+    machines: usize,
+}
+
+static CREW: OnceLock<Crew> = OnceLock::new();
+
+/// Meets the workers that were started together, if this process was not started alone, for a training whose gradients
+/// they sum so. Those that are not the first are silent from here on.
+///
+/// # Errors
+/// If this program cannot reach the others.
+pub(crate) fn begin(reduce: Reduce, printer: Printer) -> Result<()> {
+    let Some(launched) = Launched::found() else { return Ok(()) };
+    if CREW.get().is_some() {
+        return Ok(());
+    }
+    if !launched.is_first() {
+        silence();
+    }
+    let crew = met(&launched, reduce, printer)?;
+    CREW.get_or_init(|| crew);
+    Ok(())
+}
+
+#[cfg(not(feature = "mpi"))]
+fn met(launched: &Launched, _: Reduce, _: Printer) -> Result<Crew> {
+    Err(launched.refused(
+        "this program was built without the feature `mpi`, by which workers reach each other",
+        "build it by `cargo install --path scgpt-cli --features mpi` (Debian: libopenmpi-dev and libclang-dev)",
+    ))
+}
+
+#[cfg(feature = "mpi")]
+fn met(launched: &Launched, reduce: Reduce, printer: Printer) -> Result<Crew> {
+    let (transport, post, here) = mpi::met(launched)?;
+    let workers = Workers::of(transport).summing(reduce);
+    Ok(Crew { workers, here, printer, post, failure: Mutex::default() })
+}
+
+/// Refuses to do by several workers what one does.
+///
+/// # Errors
+/// If this process was not started alone: what it `does`, and that one is enough.
+pub(crate) fn refuse(does: &str) -> Result<()> {
+    let Some(launched) = Launched::found() else { return Ok(()) };
+    if !launched.is_first() {
+        silence();
+    }
+    Err(launched.refused(does, "start it once"))
+}
+
+/// Tells people nothing from here on: the first worker does.
+fn silence() {
+    log::set_max_level(log::LevelFilter::Off);
+    Run::speak_by(Silent::of);
+}
+
+/// The workers of the training.
+pub(crate) fn current() -> &'static Workers {
+    CREW.get().map_or(&Workers::ALONE, |crew| &crew.workers)
+}
+
+/// The threads of this worker if it was not told how many: its share of the cores.
+pub(crate) fn threads() -> Option<usize> {
+    let crew = CREW.get()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Some((cores / crew.here.sharing).max(1))
+}
+
+/// The device of that name for this worker: each on a machine has a GPU of its own.
+pub(crate) fn device(name: &str) -> String {
+    let Some(crew) = CREW.get() else { return name.into() };
+    // A launcher may show each worker no other GPU than its own.
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES");
+    let is_only = visible.is_ok_and(|devices| !devices.is_empty() && !devices.contains(','));
+    let has_cuda = cfg!(feature = "cuda") && name == "auto";
+    if is_only || !(name == "cuda" || has_cuda) {
+        return name.into();
+    }
+    format!("cuda:{}", crew.here.number)
+}
+
+/// Tells people, once the number of threads is set, who computes by how much.
+pub(crate) fn introduce(threads: usize, device: &str) {
+    let Some(crew) = CREW.get() else { return };
+    let (n, Here { machines, sharing, .. }) = (crew.workers.size(), &crew.here);
+    let places = if *machines == 1 { "1 machine".into() } else { format!("{machines} machines") };
+    let thread = if threads == 1 { "thread" } else { "threads" };
+    let shared = match sharing {
+        1 => String::new(),
+        sharing => format!(", {sharing} of them on the same cores"),
+    };
+    crew.printer.remark(&format!(
+        "note: {n} workers on {places}{shared}; the first has {threads} {thread} and device {device}"
+    ));
+}
+
+/// Takes note of why this process fails.
+pub(crate) fn fails(said: &[String]) {
+    if let Some(crew) = CREW.get() {
+        let failure = Some(said.join(": "));
+        *crew.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+}
+
+/// Parts from the other workers with an exit code.
+pub(crate) fn end(code: u8) {
+    #[cfg(feature = "mpi")]
+    if let Some(crew) = CREW.get() {
+        let failure = crew.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        crew.post.end(code, failure);
+    }
+    #[cfg(not(feature = "mpi"))]
+    let _ = code;
+}

@@ -1,0 +1,192 @@
+//! MPI: one thread of the process speaks it, for the thread that trains.
+//!
+//! So a worker is heard of while it computes, and one that is silent is noticed whatever the others wait for.
+
+mod line;
+mod passing;
+mod speaker;
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use scgpt_train::{Error, Transport};
+
+use self::speaker::Speaker;
+use super::{Here, launched::Launched};
+
+/// What the thread that trains asks for.
+enum Ask {
+    Exchange(Vec<f32>),
+    Gather(Vec<f32>),
+    GatherWords(Vec<u64>),
+    Broadcast(Vec<u8>),
+    Sum(Vec<f32>),
+    /// To part from the others, with an exit code and why this worker failed.
+    End(u8, Option<String>),
+}
+
+/// What it gets.
+enum Answer {
+    Numbers(Vec<f32>),
+    Words(Vec<u64>),
+    Bytes(Vec<u8>),
+}
+
+/// An answer, or why there is none.
+type Answered = Result<Answer, String>;
+
+/// Where a worker is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seat {
+    host: String,
+    /// The cores that it may use, as the system writes them.
+    cores: String,
+}
+
+/// The way to the other workers, by the thread that speaks MPI.
+pub(super) struct Mpi {
+    rank: usize,
+    size: usize,
+    asks: Sender<Ask>,
+    answers: Mutex<Receiver<Answered>>,
+}
+
+/// The thread that speaks MPI, until the end.
+pub(super) struct Post {
+    asks: Sender<Ask>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Meets the workers that were started together.
+pub(super) fn met(launched: &Launched) -> Result<(Mpi, Post, Here)> {
+    let (asks, asked) = channel();
+    let (answer, answers) = channel();
+    let (begun, begins) = channel();
+    let speak = move || match Speaker::begin(asked, answer) {
+        Ok((speaker, universe)) => {
+            drop(begun.send(Ok(speaker.seats())));
+            speaker.run();
+            // All are here: MPI ends.
+            drop(universe);
+        }
+        Err(problem) => drop(begun.send(Err(problem))),
+    };
+    let thread = thread::Builder::new().name("mpi".into()).spawn(speak);
+    let thread = thread.context("cannot begin a thread")?;
+    let begun = begins.recv().map_err(|_| anyhow!("MPI does not begin"))?;
+    let (rank, seats) = begun.map_err(|problem: String| anyhow!(problem))?;
+    if seats.len() != launched.size {
+        return Err(launched.refused(
+            &format!("of which this MPI sees {}", seats.len()),
+            "take the launcher of the MPI that this program was built with (srun: --mpi=pmix)",
+        ));
+    }
+    let mpi = Mpi { rank, size: seats.len(), asks: asks.clone(), answers: Mutex::new(answers) };
+    let post = Post { asks, thread: Mutex::new(Some(thread)) };
+    Ok((mpi, post, here(rank, &seats)))
+}
+
+fn here(rank: usize, seats: &[Seat]) -> Here {
+    let own = &seats[rank];
+    let mut machines: Vec<&str> = seats.iter().map(|seat| seat.host.as_str()).collect();
+    machines.sort_unstable();
+    machines.dedup();
+    Here {
+        number: seats[..rank].iter().filter(|seat| seat.host == own.host).count(),
+        sharing: seats.iter().filter(|seat| *seat == own).count(),
+        machines: machines.len(),
+    }
+}
+
+impl Post {
+    /// Parts from the others, once all have come to their end.
+    pub(super) fn end(&self, code: u8, failure: Option<String>) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if self.asks.send(Ask::End(code, failure)).is_ok()
+            && let Some(thread) = thread
+        {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Mpi {
+    fn ask(&self, ask: Ask) -> scgpt_train::Result<Answer> {
+        let gone = || Error::Workers("the thread that reaches the other workers has ended".into());
+        let answers = self.answers.lock().map_err(|_| gone())?;
+        self.asks.send(ask).map_err(|_| gone())?;
+        answers.recv().map_err(|_| gone())?.map_err(Error::Workers)
+    }
+
+    fn numbers(&self, ask: Ask, into: &mut [f32]) -> scgpt_train::Result<()> {
+        if let Answer::Numbers(numbers) = self.ask(ask)? {
+            into.copy_from_slice(&numbers);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Mpi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "worker {} of {}", self.rank, self.size)
+    }
+}
+
+impl Transport for Mpi {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn exchange(&self, mine: &[f32], theirs: &mut [f32]) -> scgpt_train::Result<()> {
+        self.numbers(Ask::Exchange(mine.to_vec()), theirs)
+    }
+
+    fn gather(&self, mine: &[f32], all: &mut [f32]) -> scgpt_train::Result<()> {
+        self.numbers(Ask::Gather(mine.to_vec()), all)
+    }
+
+    fn sum(&self, numbers: &mut [f32]) -> scgpt_train::Result<()> {
+        self.numbers(Ask::Sum(numbers.to_vec()), numbers)
+    }
+
+    fn gather_words(&self, mine: &[u64], all: &mut [u64]) -> scgpt_train::Result<()> {
+        if let Answer::Words(words) = self.ask(Ask::GatherWords(mine.to_vec()))? {
+            all.copy_from_slice(&words);
+        }
+        Ok(())
+    }
+
+    fn broadcast(&self, bytes: &mut Vec<u8>) -> scgpt_train::Result<()> {
+        if let Answer::Bytes(all) = self.ask(Ask::Broadcast(std::mem::take(bytes)))? {
+            *bytes = all;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_on_the_same_cores_share_them() {
+        let seat = |host: &str, cores: &str| Seat { host: host.into(), cores: cores.into() };
+        let seats = [seat("a", "0-3"), seat("b", "0-3"), seat("a", "0-3"), seat("a", "4-7")];
+        let found = |rank| {
+            let Here { number, sharing, machines } = here(rank, &seats);
+            (number, sharing, machines)
+        };
+        assert_eq!([0, 1, 2, 3].map(found), [(0, 2, 2), (0, 1, 2), (1, 2, 2), (2, 1, 2)]);
+    }
+}

@@ -1,0 +1,188 @@
+//! [`Workers`]: the processes that train one network together, and what they agree on.
+
+use std::{fmt, str::FromStr};
+
+use scgpt_data::unknown_choice;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::{Error, Result};
+
+/// How the gradients of workers are summed.
+///
+/// ```
+/// use scgpt_train::Reduce;
+///
+/// assert_eq!("fast".parse::<Reduce>()?, Reduce::Fast);
+/// # Ok::<(), scgpt_data::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reduce {
+    /// In the order of the batches: the bits are those of one process.
+    #[default]
+    Ordered,
+    /// Each worker's own first, and these by the [transport](Transport::sum), once a step: less is exchanged, and the
+    /// bits depend on the number of workers.
+    Fast,
+}
+
+impl FromStr for Reduce {
+    type Err = scgpt_data::Error;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Ok(match name {
+            "ordered" => Self::Ordered,
+            "fast" => Self::Fast,
+            other => return Err(unknown_choice(other, &["ordered", "fast"])),
+        })
+    }
+}
+
+impl fmt::Display for Reduce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ordered => "ordered",
+            Self::Fast => "fast",
+        })
+    }
+}
+
+/// How workers reach each other. All of them call the same methods in the same order, each with as many numbers
+/// as the others.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Number of this worker, from 0.
+    fn rank(&self) -> usize;
+
+    /// Number of workers.
+    fn size(&self) -> usize;
+
+    /// Gives part `w` of `mine` to worker `w`, and takes from it part `w` of `theirs`; both have as many parts, of
+    /// one length, as there are workers.
+    ///
+    /// # Errors
+    /// [`Error::Workers`] if another worker is gone.
+    fn exchange(&self, mine: &[f32], theirs: &mut [f32]) -> Result<()>;
+
+    /// Takes what all workers have, in the order of their numbers.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange).
+    fn gather(&self, mine: &[f32], all: &mut [f32]) -> Result<()>;
+
+    /// Adds what all workers have to `numbers`, in an order of its own; all get the same bits.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange).
+    fn sum(&self, numbers: &mut [f32]) -> Result<()>;
+
+    /// As [`gather`](Self::gather), of whole numbers.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange).
+    fn gather_words(&self, mine: &[u64], all: &mut [u64]) -> Result<()>;
+
+    /// Takes what the first worker has, of whatever length.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange).
+    fn broadcast(&self, bytes: &mut Vec<u8>) -> Result<()>;
+}
+
+/// The workers of a training, of which this process is one.
+///
+/// Each learns from some of the batches of every step; their gradients are summed in the order of the batches, so
+/// the weights are those of one process with the same [`accumulate`](crate::TrainConfig::accumulate), bit for
+/// bit on the CPU. The first validates and writes.
+///
+/// ```
+/// use scgpt_train::Workers;
+///
+/// assert!(Workers::ALONE.is_first());
+/// assert_eq!(Workers::ALONE.size(), 1);
+/// ```
+#[derive(Debug)]
+pub struct Workers {
+    transport: Option<Box<dyn Transport>>,
+    reduce: Reduce,
+}
+
+impl Workers {
+    /// One process, which trains by itself.
+    pub const ALONE: Self = Self { transport: None, reduce: Reduce::Ordered };
+
+    /// The workers that a transport reaches.
+    pub fn of(transport: impl Transport + 'static) -> Self {
+        Self { transport: Some(Box::new(transport)), reduce: Reduce::default() }
+    }
+
+    /// The same, whose gradients are summed so.
+    #[must_use]
+    pub fn summing(self, reduce: Reduce) -> Self {
+        Self { reduce, ..self }
+    }
+
+    /// How gradients are summed.
+    pub(crate) fn reduce(&self) -> Reduce {
+        self.reduce
+    }
+
+    /// Number of this worker, from 0.
+    pub fn rank(&self) -> usize {
+        self.transport.as_ref().map_or(0, |transport| transport.rank())
+    }
+
+    /// Number of workers.
+    pub fn size(&self) -> usize {
+        self.transport.as_ref().map_or(1, |transport| transport.size())
+    }
+
+    /// Whether this worker is the one that validates and writes.
+    pub fn is_first(&self) -> bool {
+        self.rank() == 0
+    }
+
+    /// The way to the others, if there are any.
+    pub(crate) fn transport(&self) -> Option<&dyn Transport> {
+        self.transport.as_deref()
+    }
+
+    /// What the first worker finds; the others do not look.
+    ///
+    /// # Errors
+    /// What it fails with, and [`Error::Workers`] if another worker is gone.
+    pub fn first_says<T: Serialize + DeserializeOwned, E: From<Error>>(
+        &self,
+        find: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Some(transport) = self.transport() else { return find() };
+        let told = |error: serde_json::Error| Error::Workers(error.to_string());
+        let found = self.is_first().then(find).transpose()?;
+        let mut bytes =
+            found.as_ref().map_or_else(|| Ok(Vec::new()), serde_json::to_vec).map_err(told)?;
+        transport.broadcast(&mut bytes)?;
+        match found {
+            Some(found) => Ok(found),
+            None => Ok(serde_json::from_slice(&bytes).map_err(told)?),
+        }
+    }
+
+    /// Waits until all workers are here.
+    ///
+    /// # Errors
+    /// [`Error::Workers`] if one is gone.
+    pub fn meet(&self) -> Result<()> {
+        self.any(false).map(drop)
+    }
+
+    /// The sums of numbers of all workers.
+    pub(crate) fn sums<const N: usize>(&self, mine: [u64; N]) -> Result<[u64; N]> {
+        let Some(transport) = self.transport() else { return Ok(mine) };
+        let mut all = vec![0; N * self.size()];
+        transport.gather_words(&mine, &mut all)?;
+        Ok(std::array::from_fn(|place| all.iter().skip(place).step_by(N).sum()))
+    }
+
+    /// Whether it is so for any worker.
+    pub(crate) fn any(&self, mine: bool) -> Result<bool> {
+        Ok(self.sums([u64::from(mine)])? != [0])
+    }
+}
