@@ -21,7 +21,7 @@ from scgpt_rs._native import commands
 
 OUT = Path(__file__).parent / "python" / "scgpt_rs" / "tl.py"
 
-#: Options that functions do not have: what they print is a result, what they write is theirs, and they have one process.
+#: Options that functions do not have: what they print is a result, what they write is theirs, they are one process.
 HIDDEN = {"help", "version", "json", "quiet", "no_report", "print_config", "cpu", "part", "reduce"}
 
 
