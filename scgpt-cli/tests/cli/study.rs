@@ -149,7 +149,7 @@ fn a_study_that_is_killed_goes_on_bit_for_bit() {
         .replace("seed = [1, 2]", "seed = [1]")
         .replace("epochs = 4\nmax_steps = 6", "epochs = 30\n")
         .replace("'mapping'", "'annotation'");
-    fs::write(place.path("study.toml"), long + "\n[annotate]\nepochs = 1\n").unwrap();
+    fs::write(place.path("study.toml"), long + "\n[annotate.training]\nepochs = 1\n").unwrap();
     place.done(&["study", "run", "study.toml", "-o", "whole"]);
     let name = "seed=1,where=all,cells=60";
     let folder = place.path("killed/runs").join(name);
