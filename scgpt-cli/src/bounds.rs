@@ -6,7 +6,8 @@ use crate::flags::{Asked, name};
 
 /// The largest value of every flag that is a number, by its field. Least values, and what a number
 /// means together with others, are checked by the libraries.
-const MOST: [(&str, f64); 49] = [
+const MOST: [(&str, f64); 50] = [
+    ("accumulate", 65_536.0),
     ("batch_size", 65_536.0),
     ("batches", 10_000.0),
     ("cells", 100_000_000.0),

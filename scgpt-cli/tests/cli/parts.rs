@@ -268,7 +268,7 @@ fn converted_parts_are_the_whole() {
     // What cannot be joined, is said.
     let join = ["join", "all", "-o", "x"];
     place.refused(&[&join[..], &["--into", "cells.h5ad"]].concat(), &["--into"]);
-    place.refused(&["join", "all-whole", "-o", "x"], &["no part", "scgpt convert --part"]);
+    place.refused(&["join", "all-whole", "-o", "x"], &["no part", "parts of a conversion"]);
     let last = place.path("all.part-0004-of-0004");
     fs::rename(&last, place.path("aside")).unwrap();
     place.refused(&join, &["part 4 of 4 is missing", "scgpt convert cells.h5ad", "--part 4/4"]);

@@ -16,6 +16,7 @@ use crate::{
     observer::Observer,
     output::Existing,
     part_number::PartNumber,
+    setting::{Advice, Setting},
     vocab::GeneVocab,
 };
 
@@ -71,7 +72,7 @@ pub fn join_shards(
         let (Some(part), [_]) = (part.clone(), sources.as_slice()) else {
             let problem = "these are all cells of a conversion, and no part of one";
             return Err(Error::invalid(path, "manifest", problem)
-                .with_hint("name folders that `scgpt convert --part` wrote"));
+                .with_hint("name the folders of parts of a conversion"));
         };
         opened.push((part, path, folder));
     }
@@ -145,7 +146,7 @@ pub fn check_shard_part(
     let other = |problem: String| {
         Error::unsuited(
             format!("`{}` exists: {problem}", folder.display()),
-            "choose another output, or replace this one by --force",
+            Advice::from("choose another output, or replace this one by ") + Setting("overwrite"),
         )
     };
     let there = ShardFolder::open(folder).map_err(|error| other(error.to_string()))?;
