@@ -27,7 +27,9 @@ pub(crate) fn mpirun_of(place: &Place, n: usize, program: &Path, args: &[&str]) 
         command.get_envs().map(|(name, value)| (name.to_owned(), value.is_some())).collect();
     let mut mpirun = Command::new("mpirun");
     mpirun.current_dir(place.path("")).stdin(Stdio::null());
-    variables.iter().filter(|it| !it.1).for_each(|(name, _)| drop(mpirun.env_remove(name)));
+    for (name, _) in variables.iter().filter(|it| !it.1) {
+        mpirun.env_remove(name);
+    }
     command.stdin(Stdio::null());
     mpirun
         .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
