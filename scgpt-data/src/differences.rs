@@ -1,4 +1,4 @@
-//! [`each_difference`]: where two documents differ.
+//! [`each_difference`] and [`differences`]: where two documents differ.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,21 @@ use serde_json::Value;
 
 /// Calls `visit` with the name of every field in which two documents differ, such as `training.epochs`, and what either
 /// has there: null where it has nothing.
-pub fn each_difference<'v>(
+pub(crate) fn each_difference<'v>(
     one: &'v Value,
     other: &'v Value,
     visit: &mut dyn FnMut(&str, &'v Value, &'v Value),
 ) {
     compare("", one, other, visit);
+}
+
+/// A sentence for every field that differs between the settings that were and those that are.
+pub fn differences(was: &Value, is: &Value) -> Vec<String> {
+    let mut differences = Vec::new();
+    each_difference(was, is, &mut |field, was, is| {
+        differences.push(format!("`{field}` was {was}, is {is}"));
+    });
+    differences
 }
 
 fn compare<'v>(

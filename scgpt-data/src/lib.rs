@@ -197,7 +197,7 @@ pub use crate::{
     collate::{Collator, TokenBatch, buckets},
     condition_token::ConditionToken,
     csr::{Csr, CsrRow},
-    differences::each_difference,
+    differences::differences,
     empty_cells::EmptyCells,
     error::{Error, Result},
     frame::{Column, Frame, obs_column},

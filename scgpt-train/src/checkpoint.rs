@@ -7,7 +7,7 @@ use std::{
 };
 
 use burn::{prelude::*, tensor::TensorData};
-use scgpt_data::{each_difference, make_durable};
+use scgpt_data::{differences, make_durable};
 use scgpt_model::{Lora, Scgpt, ScgptConfig, Strictness, Weights, host_values, save_tensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -279,13 +279,4 @@ fn hash(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher).map_err(|error| Error::file("read", path, error))?;
     Ok(format!("{:x}", hasher.finalize()))
-}
-
-/// A sentence for every field that differs between the settings that were and those that are.
-pub fn differences(was: &Value, is: &Value) -> Vec<String> {
-    let mut differences = Vec::new();
-    each_difference(was, is, &mut |field, was, is| {
-        differences.push(format!("`{field}` was {was}, is {is}"));
-    });
-    differences
 }

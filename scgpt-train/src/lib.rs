@@ -55,7 +55,7 @@ mod workers;
 
 pub use crate::{
     batch::{TrainBatch, TrainCell},
-    checkpoint::{Best, Checkpoints, State, differences, has_checkpoint},
+    checkpoint::{Best, Checkpoints, State, has_checkpoint},
     config::TrainConfig,
     error::{Error, Result},
     fit::{Outcome, fit},

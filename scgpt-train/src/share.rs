@@ -5,11 +5,12 @@ use burn::{
     prelude::*,
     tensor::{DType, TensorData},
 };
+use scgpt_data::differences;
 use scgpt_model::{MapNamed, ParameterName, Scgpt, VisitNamed, host_values};
 use serde_json::Value;
 
 use crate::{
-    checkpoint::{State, differences},
+    checkpoint::State,
     error::{Error, Result},
     optimizer::Optimizer,
     workers::{Transport, Workers},

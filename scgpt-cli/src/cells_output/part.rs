@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use clap::{Args, Command};
 use scgpt_data::{
     Additions, CellSource as _, DividedCells, DividedRun, Error, Existing, Frame, Layer, Merge,
-    PartFile, PartManifest, PartNumber, PartRecord, Source, check_apart, check_output,
-    each_difference, make_part_file,
+    PartFile, PartManifest, PartNumber, PartRecord, Source, check_apart, check_output, differences,
+    make_part_file,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -216,11 +216,8 @@ impl PartOutput<'_> {
         let there = PartFile::open(&self.path)
             .and_then(|file| file.verify().map(|()| file.manifest().clone()))
             .map_err(|error| other(error.to_string()))?;
-        let mut differ = Vec::new();
         let [was, is] = [&there.run, &manifest.run].map(|run| json!(run));
-        each_difference(&was, &is, &mut |field, was, is| {
-            differ.push(format!("`{field}` was {was}, is {is}"));
-        });
+        let differ = differences(&was, &is);
         if differ.is_empty() {
             return Ok(());
         }

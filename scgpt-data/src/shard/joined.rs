@@ -10,7 +10,7 @@ use super::{
     writer::{ShardOptions, ShardWriter},
 };
 use crate::{
-    differences::each_difference,
+    differences::differences,
     divided::{check_complete, differing},
     error::{Error, Result},
     observer::Observer,
@@ -163,10 +163,7 @@ pub fn check_shard_part(
         "part": options.part.as_ref().map(number), "shard_cells": options.shard_cells, "labels": options.labels,
         "layer": options.layer.to_string(),
     });
-    let mut differ = Vec::new();
-    each_difference(&was, &is, &mut |field, was, is| {
-        differ.push(format!("`{field}` was {was}, is {is}"));
-    });
+    let differ = differences(&was, &is);
     if differ.is_empty() {
         return Ok(manifest.clone());
     }

@@ -3,9 +3,9 @@
 use std::fs;
 
 use burn::prelude::Device;
-use scgpt_data::{Advice, Claim, Existing, Observer, Setting};
+use scgpt_data::{Advice, Claim, Existing, Observer, Setting, differences};
 use scgpt_eval::study::{Measure, RunResult};
-use scgpt_train::{TrainObserver, differences};
+use scgpt_train::TrainObserver;
 use serde_json::{Value, json};
 
 use super::{
