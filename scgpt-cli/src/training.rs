@@ -38,8 +38,8 @@ pub(crate) struct Training {
     /// The folder of the artefact.
     output: PathBuf,
     begin: Begin,
-    /// The claim of the folder, held until the end; a worker that follows the first writes nothing there.
-    _claim: Option<Claim>,
+    /// The claim of the folder, held until the end; a worker that follows the first writes nothing.
+    claim: Option<Claim>,
 }
 
 /// Outputs beside its artefact that a run which goes on may replace.
@@ -70,10 +70,10 @@ impl Training {
         // All have read the settings of a run that goes on, which may be written anew.
         workers::current().meet()?;
         if !workers::current().is_first() {
-            return Ok(Self { output: output.into(), begin, _claim: None });
+            return Ok(Self { output: output.into(), begin, claim: None });
         }
         let claim = Some(Claim::of_folder(output)?);
-        let training = Self { output: output.into(), begin, _claim: claim };
+        let training = Self { output: output.into(), begin, claim };
         let is_begun = training.ledger_path().exists();
         let others = entries(output).filter(|path| !path.ends_with(TRAINING)).count();
         let shown = output.display();
@@ -129,6 +129,19 @@ impl Training {
         let remedy =
             Advice::from("move it away and go on, or begin anew by ") + Setting("overwrite");
         Err(scgpt_data::Error::unsuited(problem, remedy).into())
+    }
+
+    /// Checks an output, of which `check` learns what happens to it if it exists. A worker that follows the first
+    /// leaves it alone: to look whether it can be written is to claim it for a moment.
+    ///
+    /// # Errors
+    /// Those of `check`, and of [`existing`](Self::existing).
+    pub(crate) fn check(
+        &self,
+        path: &Path,
+        check: impl FnOnce(Existing) -> Result<()>,
+    ) -> Result<()> {
+        if self.claim.is_none() { Ok(()) } else { check(self.existing(path)?) }
     }
 
     /// Renames an output into its place, and notes it, so that a run which goes on knows it for its

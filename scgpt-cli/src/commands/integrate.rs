@@ -161,9 +161,8 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let mut source = args.modalities.open(&args.inputs, &matrix.choice, &mut warnings)?;
     let inputs = || source.paths().chain(args.modalities.truth()).chain(run.model.as_deref());
     let training = args.learn.claim(&artefact, IntegrateArtefact::is_at, inputs())?;
-    let existing = |path: &Path| training.existing(path);
-    source.check_output(output, inputs(), existing(output)?)?;
-    let (complete, mut truth) = args.modalities.completion(&source, &existing)?;
+    training.check(output, |existing| source.check_output(output, inputs(), existing))?;
+    let (complete, mut truth) = args.modalities.completion(&source, &training)?;
     let modalities = source.modalities(&layer)?;
     let pairing = modalities.as_ref().map(CellModalities::pairing);
     let settings = |told| args.settings(&files, pairing, told);
@@ -231,10 +230,11 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let mut additions = additions(embedding.rows, best, record);
     let neighbours = found.add_to(&mut additions, space, source.source(), output)?;
     if let (Some(path), Some(completed)) = (complete, completed) {
-        let made = modalities::make_completed(completed, source.source(), path, existing(path)?)?;
+        let made =
+            modalities::make_completed(completed, source.source(), path, training.existing(path)?)?;
         training.publish(made)?;
     }
-    let made = source.make(output, &layer, existing(output)?, additions, &bar, printer)?;
+    let made = source.make(output, &layer, training.existing(output)?, additions, &bar, printer)?;
     training.publish(made)?;
     warnings.write(&artefact, &report, report.page())?;
     training.finish()?;

@@ -25,6 +25,7 @@ use crate::{
     progress::Bar,
     run::Run,
     sample::SampleArgs,
+    training::Training,
     warnings::Warnings,
 };
 
@@ -191,7 +192,7 @@ impl ModalityArgs {
     pub(super) fn completion(
         &self,
         cells: &InputCells,
-        existing: &dyn Fn(&Path) -> Result<Existing>,
+        training: &Training,
     ) -> Result<(Option<&Path>, Option<MultimodalCells>)> {
         let Some(path) = self.complete.as_deref() else { return Ok((None, None)) };
         if matches!(cells, InputCells::One(..)) {
@@ -199,7 +200,9 @@ impl ModalityArgs {
                 "--complete: the cells were measured in one modality, there is nothing to complete"
             );
         }
-        check_cells_output(path, cells.paths().chain(self.truth()), existing(path)?)?;
+        training.check(path, |existing| {
+            check_cells_output(path, cells.paths().chain(self.truth()), existing)
+        })?;
         let input =
             |path: &PathBuf| MultimodalInput { path: path.clone(), modality: None, sample: None };
         let truth = self.truth.as_ref().map(|path| -> Result<MultimodalCells> {
