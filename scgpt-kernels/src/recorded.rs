@@ -4,6 +4,7 @@
 //! instructions that there are, whatever [`Cpu`](crate::Cpu) other kernels use.
 
 mod attention;
+mod bias;
 mod drop;
 mod norm;
 mod relu;
@@ -11,7 +12,8 @@ mod sums;
 
 pub use self::{
     attention::{AttentionGradient, AttentionPlan, attend},
+    bias::add_bias,
     drop::Drop,
     norm::{AddNorm, Added, Keep, NormGradient, NormGradients},
-    relu::{relu_drop, relu_drop_gradient},
+    relu::{leaky_relu, leaky_relu_gradient, relu_drop, relu_drop_gradient},
 };

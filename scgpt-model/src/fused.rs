@@ -9,7 +9,7 @@ mod flex;
 use burn::{
     nn::{Dropout, LayerNorm},
     prelude::*,
-    tensor::activation::relu,
+    tensor::activation::{self, relu},
 };
 
 #[cfg(feature = "flex")]
@@ -93,6 +93,28 @@ pub(crate) fn relu_drop(x: Tensor<3>, dropping: Dropping<'_>) -> Tensor<3> {
         return flex::relu_drop(x, drop);
     }
     dropping.forward(relu(x))
+}
+
+/// `x + bias`.
+///
+/// # Shapes
+/// - x, output: `[…, d]`
+/// - bias: `[d]`
+pub(crate) fn add_bias<const D: usize>(x: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if serves(&x) {
+        return flex::add_bias(x, bias);
+    }
+    x + bias.unsqueeze()
+}
+
+/// `x` where it is not negative, else `slope · x`; the slope is positive.
+pub(crate) fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if serves(&x) {
+        return flex::leaky_relu(x, slope as f32);
+    }
+    activation::leaky_relu(x, slope)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use scgpt_kernels::Format;
 pub(crate) use self::adapter::add_product;
 use self::packed::Packed;
 pub use self::{adapter::Adapter, lora::Lora};
+use crate::fused::add_bias;
 
 /// `x W + b`, and what an adapter adds.
 ///
@@ -67,7 +68,11 @@ impl Linear {
         if let Some(packed) = self.packed.as_ref().filter(|_| crate::flex::serves(&x)) {
             return flex::linear(x, weight, bias, packed.clone());
         }
-        linear(x, weight, bias)
+        let product = linear(x, weight, None);
+        match bias {
+            Some(bias) => add_bias(product, bias),
+            None => product,
+        }
     }
 
     /// Computes in that format from now on, or as burn does with `None`.

@@ -1,4 +1,4 @@
-//! ReLU and dropout in one pass.
+//! ReLU and dropout in one pass, and leaky ReLU.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -7,6 +7,9 @@ use super::Drop;
 
 /// Rows of a task.
 const ROWS: usize = 64;
+
+/// Numbers of a task.
+const NUMBERS: usize = 1 << 15;
 
 /// `dropout(relu(x))` of rows of some width.
 pub fn relu_drop(x: &[f32], width: usize, drop: Option<Drop>) -> Vec<f32> {
@@ -22,11 +25,24 @@ pub fn relu_drop(x: &[f32], width: usize, drop: Option<Drop>) -> Vec<f32> {
 pub fn relu_drop_gradient(result: &[f32], gradient: &[f32], drop: Option<Drop>) -> Vec<f32> {
     let scale = drop.map_or(1.0, Drop::scale);
     let mut out = vec![0.0; result.len()];
-    let tasks = out.par_chunks_mut(1 << 15).zip(result.par_chunks(1 << 15));
-    tasks.zip(gradient.par_chunks(1 << 15)).for_each(|((out, result), gradient)| {
+    let tasks = out.par_chunks_mut(NUMBERS).zip(result.par_chunks(NUMBERS));
+    tasks.zip(gradient.par_chunks(NUMBERS)).for_each(|((out, result), gradient)| {
         Arch::new().dispatch(Backward { out, result, gradient, scale });
     });
     out
+}
+
+/// `x` where it is not negative, else `slope · x`, in place.
+pub fn leaky_relu(x: &mut [f32], slope: f32) {
+    x.par_chunks_mut(NUMBERS).for_each(|x| Arch::new().dispatch(Leak { x, slope }));
+}
+
+/// The gradient of x, in place of that of the result; `slope` is positive.
+pub fn leaky_relu_gradient(result: &[f32], gradient: &mut [f32], slope: f32) {
+    let tasks = gradient.par_chunks_mut(NUMBERS).zip(result.par_chunks(NUMBERS));
+    tasks.for_each(|(gradient, result)| {
+        Arch::new().dispatch(LeakGradient { result, gradient, slope });
+    });
 }
 
 struct Forward<'a> {
@@ -74,6 +90,39 @@ impl WithSimd for Backward<'_> {
         let Self { out, result, gradient, scale } = self;
         for ((out, result), gradient) in out.iter_mut().zip(result).zip(gradient) {
             *out = if *result > 0.0 { *gradient * scale } else { 0.0 };
+        }
+    }
+}
+
+struct Leak<'a> {
+    x: &'a mut [f32],
+    slope: f32,
+}
+
+impl WithSimd for Leak<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for x in self.x {
+            *x = if *x < 0.0 { *x * self.slope } else { *x };
+        }
+    }
+}
+
+struct LeakGradient<'a> {
+    result: &'a [f32],
+    gradient: &'a mut [f32],
+    slope: f32,
+}
+
+impl WithSimd for LeakGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (gradient, result) in self.gradient.iter_mut().zip(self.result) {
+            *gradient = if *result < 0.0 { *gradient * self.slope } else { *gradient };
         }
     }
 }

@@ -52,6 +52,18 @@ pub(super) fn relu_drop(x: Tensor<3>, drop: Option<Drop>) -> Tensor<3> {
     Tensor::from_dispatch(<Dispatch as Fused>::fused_relu_drop(x.into_dispatch(), drop))
 }
 
+/// See [`super::add_bias`].
+pub(super) fn add_bias<const D: usize>(x: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
+    assert_eq!(x.dims()[D - 1], bias.dims()[0], "a bias of another width");
+    let out = <Dispatch as Fused>::fused_add_bias(x.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(out)
+}
+
+/// See [`super::leaky_relu`].
+pub(super) fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f32) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as Fused>::fused_leaky_relu(x.into_dispatch(), slope))
+}
+
 /// The operators as burn's dispatch sees them; rows are all axes but the last.
 #[backend_extension(Flex, Autodiff)]
 trait Fused: Backend {
@@ -82,6 +94,20 @@ trait Fused: Backend {
         out: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         drop: Option<Drop>,
+    ) -> FloatTensor<Self>;
+
+    fn fused_add_bias(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The gradient of the bias: the sum over rows.
+    fn fused_add_bias_backward(gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn fused_leaky_relu(x: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
+
+    /// The gradient of x: that of the result, times the slope where the result is negative.
+    fn fused_leaky_relu_backward(
+        out: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        slope: f32,
     ) -> FloatTensor<Self>;
 }
 
@@ -143,6 +169,40 @@ impl Fused for Flex {
         let shape = out.layout().shape();
         tensor(recorded::relu_drop_gradient(out.storage(), gradient.storage(), drop), shape.clone())
     }
+
+    fn fused_add_bias(x: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let [mut x, bias] = [x, bias].map(contiguous);
+        recorded::add_bias(x.storage_mut(), bias.storage());
+        x
+    }
+
+    fn fused_add_bias_backward(gradient: FlexTensor) -> FlexTensor {
+        let shape = gradient.layout().shape();
+        let width = width(shape);
+        let rows = Shape::new([shape.num_elements() / width, width]);
+        sum_rows::<Self>(gradient.to_contiguous().reshape(rows)).reshape(Shape::new([width]))
+    }
+
+    fn fused_leaky_relu(x: FlexTensor, slope: f32) -> FlexTensor {
+        let mut x = contiguous(x);
+        recorded::leaky_relu(x.storage_mut(), slope);
+        x
+    }
+
+    fn fused_leaky_relu_backward(out: FlexTensor, gradient: FlexTensor, slope: f32) -> FlexTensor {
+        let [out, mut gradient] = [out, gradient].map(contiguous);
+        recorded::leaky_relu_gradient(out.storage(), gradient.storage_mut(), slope);
+        gradient
+    }
+}
+
+fn sum_rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_sum_dim(x, 0)
+}
+
+/// The tensor, row-major; what nothing else holds is changed in place.
+fn contiguous(x: FlexTensor) -> FlexTensor {
+    x.to_contiguous()
 }
 
 fn width(shape: &Shape) -> usize {

@@ -3,14 +3,17 @@
 use burn::{
     nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig},
     prelude::*,
-    tensor::{Distribution, activation::relu},
+    tensor::{
+        Distribution,
+        activation::{self, relu},
+    },
 };
 use proptest::prelude::*;
 
 use super::{
-    add_norm,
+    add_bias, add_norm,
     flex::{self, Drop},
-    relu_drop,
+    leaky_relu, relu_drop,
 };
 
 fn recording() -> Device {
@@ -108,6 +111,19 @@ proptest! {
         let factors = factors([b, t, f], drop);
         let burn = answer([x], &norm, &weights, |[x]| relu(x) * factors.clone());
         close(&fused, &burn)?;
+    }
+
+    #[test]
+    fn biases_and_leaky_relu_are_those_of_burn(b in 1..4_usize, t in 1..90_usize, d in 1..70_usize) {
+        let (x, weights, norm) = (random([b, t, d]), random([b, t, d]), norm(d));
+        let bias = norm.gamma.val();
+        let fused = answer([x.clone()], &norm, &weights, |[x]| add_bias(x, bias.clone()));
+        let burn = answer([x.clone()], &norm, &weights, |[x]| x + bias.clone().unsqueeze());
+        prop_assert_eq!(fused.len(), 3);
+        prop_assert_eq!(&fused, &burn);
+        let fused = answer([x.clone()], &norm, &weights, |[x]| leaky_relu(x, 0.01));
+        let burn = answer([x], &norm, &weights, |[x]| activation::leaky_relu(x, 0.01));
+        prop_assert_eq!(fused, burn);
     }
 }
 

@@ -2,16 +2,13 @@
 
 use burn::{
     prelude::*,
-    tensor::{
-        DType,
-        activation::{leaky_relu, sigmoid},
-    },
+    tensor::{DType, activation::sigmoid},
 };
 
 use scgpt_kernels::Format;
 
 use super::Expression;
-use crate::linear::Linear;
+use crate::{fused::leaky_relu, linear::Linear};
 
 const SLOPE: f64 = 0.01;
 

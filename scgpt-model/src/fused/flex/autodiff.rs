@@ -60,6 +60,51 @@ impl<B: Fused> Backward<B, 1> for ReluDropStep {
     }
 }
 
+#[derive(Debug)]
+struct AddBiasStep;
+
+impl<B: Fused> Backward<B, 2> for AddBiasStep {
+    type State = ();
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [of_x, of_bias] = ops.parents;
+        let gradient = gradients.consume::<B>(&ops.node);
+        if let Some(parent) = of_bias {
+            gradients.register::<B>(parent.id, B::fused_add_bias_backward(gradient.clone()));
+        }
+        if let Some(parent) = of_x {
+            gradients.register::<B>(parent.id, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LeakyReluStep;
+
+impl<B: Fused> Backward<B, 1> for LeakyReluStep {
+    type State = (FloatTensor<B>, f32);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [parent] = ops.parents;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let (out, slope) = ops.state;
+        if let Some(parent) = parent {
+            let gradient = B::fused_leaky_relu_backward(out, gradient, slope);
+            gradients.register::<B>(parent.id, gradient);
+        }
+    }
+}
+
 impl<B: Fused, C: CheckpointStrategy> Fused for Autodiff<B, C> {
     fn fused_add_norm(
         x: FloatTensor<Self>,
@@ -114,6 +159,33 @@ impl<B: Fused, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         _out: FloatTensor<Self>,
         _gradient: FloatTensor<Self>,
         _drop: Option<Drop>,
+    ) -> FloatTensor<Self> {
+        unreachable!("burn differentiates once, below this backend")
+    }
+
+    fn fused_add_bias(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let ((x, x_node), (bias, bias_node)) = (x.into_parts(), bias.into_parts());
+        let out = B::fused_add_bias(x, bias);
+        AddBiasStep.prepare::<C>([x_node, bias_node]).compute_bound().stateless(out)
+    }
+
+    fn fused_add_bias_backward(_gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        unreachable!("burn differentiates once, below this backend")
+    }
+
+    fn fused_leaky_relu(x: FloatTensor<Self>, slope: f32) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        let out = B::fused_leaky_relu(x, slope);
+        match LeakyReluStep.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((out.clone(), slope), out),
+            OpsKind::UnTracked(step) => step.finish(out),
+        }
+    }
+
+    fn fused_leaky_relu_backward(
+        _out: FloatTensor<Self>,
+        _gradient: FloatTensor<Self>,
+        _slope: f32,
     ) -> FloatTensor<Self> {
         unreachable!("burn differentiates once, below this backend")
     }
