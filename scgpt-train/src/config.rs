@@ -42,6 +42,11 @@ pub struct TrainConfig {
     pub least_steps: Option<u64>,
     /// Batches whose gradients are added up before each optimiser step.
     pub accumulate: u64,
+    /// Whether objectives between cells (ECS, contrastive) see the cells of all batches of a step, as those of one
+    /// large batch, not of one batch at a time. Where a process has several batches of a step, it computes their
+    /// forward passes twice.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gather_cells: bool,
     /// Largest global norm of the gradients; larger gradients are scaled down to it.
     pub clip_norm: Option<f64>,
     /// Number format of the forward and backward pass; weights and optimiser stay f32.
@@ -75,6 +80,7 @@ impl Default for TrainConfig {
             max_steps: None,
             least_steps: None,
             accumulate: 1,
+            gather_cells: false,
             clip_norm: Some(1.0),
             precision: Precision::default(),
             freeze: Vec::new(),

@@ -289,7 +289,7 @@ impl<T: Task> Session<'_, T> {
             &model,
             (group, workers),
             progress,
-            (self.config.precision, self.state.loss_scale.scale),
+            (self.config.precision, self.state.loss_scale.scale, self.config.gather_cells),
             &|index| self.device.seed(key.bits(index)),
             self.device,
         )?;

@@ -26,6 +26,7 @@
 //! ```
 
 mod batch;
+mod between;
 mod checkpoint;
 mod computed;
 mod config;

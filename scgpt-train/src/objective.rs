@@ -6,11 +6,9 @@ use scgpt_model::{Conditions, Encoded, Expression, GepStyle, ModelInput, Scgpt, 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    between::Between,
     error::{Error, Result},
-    loss::{
-        contrastive, cross_entropy, elastic_cell_similarity, masked_squared_error,
-        negative_log_bernoulli,
-    },
+    loss::{cross_entropy, masked_squared_error, negative_log_bernoulli},
     terms::{LossTerms, Term},
 };
 
@@ -121,6 +119,11 @@ impl Objectives {
         self.total_weight() > 0.0
     }
 
+    /// Whether an objective compares cells with each other, so that it matters which of them it sees.
+    pub fn compare_cells(&self) -> bool {
+        self.ecs > 0.0 || self.contrastive > 0.0
+    }
+
     fn total_weight(&self) -> f64 {
         self.gep
             + self.gep_zero
@@ -166,8 +169,8 @@ impl Objectives {
             terms.push(Term::CellPrompt, self.cell_prompt, error);
         }
         if self.ecs > 0.0 {
-            let loss = elastic_cell_similarity(encoded.cell.clone(), self.ecs_threshold);
-            terms.push(Term::Ecs, self.ecs, loss);
+            let between = Between::Ecs(self.ecs_threshold);
+            terms.push_between(self.ecs, between, vec![encoded.cell.clone()]);
         }
         if self.class > 0.0 {
             let logits = needed(model.classify(&encoded), "a class head");
@@ -182,7 +185,8 @@ impl Objectives {
         }
         if self.contrastive > 0.0 {
             let again = model.encode(input).cell;
-            terms.push(Term::Contrastive, self.contrastive, contrastive(encoded.cell, again));
+            let passes = vec![encoded.cell, again];
+            terms.push_between(self.contrastive, Between::Contrastive, passes);
         }
         terms
     }

@@ -4,6 +4,7 @@ use burn::prelude::*;
 use scgpt_model::Scgpt;
 
 use crate::{
+    between::StepCells,
     computed::Computed,
     error::Result,
     precision::Precision,
@@ -24,14 +25,14 @@ pub(crate) struct Group<B> {
 /// Forward and backward passes of a group of batches, whose gradients are those of one large
 /// batch: every mean is weighted by what it is a mean over. Returns them and the number of cells.
 ///
-/// Objectives between cells (ECS, contrastive) and batch statistics see the cells of one batch at
-/// a time.
+/// Objectives between cells (ECS, contrastive) see the cells of one batch at a time, or of all if it `gathers` them; batch
+/// statistics those of one.
 pub(crate) fn compute<T: Task>(
     task: &T,
     model: &Scgpt,
     (group, workers): (&Group<T::Batch>, &Workers),
     progress: Progress,
-    (precision, loss_scale): (Precision, f64),
+    (precision, loss_scale, gathers): (Precision, f64, bool),
     seed: &dyn Fn(u64),
     device: &Device,
 ) -> Result<(Computed, usize)> {
@@ -41,16 +42,37 @@ pub(crate) fn compute<T: Task>(
     let working = precision.working_copy(model, device);
     let model = working.as_ref().unwrap_or(model);
     let training = device.clone().autodiff();
+    let index = |round: usize| round * workers.size() + workers.rank();
+    let losses = |round: usize, batch: &T::Batch| {
+        seed(index(round) as u64);
+        task.losses(model, batch, progress, &training)
+    };
+    let rounds = group.size.div_ceil(workers.size());
+    // Of several rounds the cells of all have to be seen before the first backward pass: each is computed again.
+    let mut only = None;
+    let cells = if gathers && group.size > 1 {
+        let seen = group.own.iter().enumerate().map(|(round, batch)| {
+            let terms = losses(round, batch);
+            let compared = (StepCells::compared(&terms), batch.n_cells());
+            only = (rounds == 1).then_some(terms);
+            compared
+        });
+        Some(StepCells::gathered(&seen.collect::<Vec<_>>(), group.size, workers)?)
+    } else {
+        None
+    };
     let mut sum = Sum::new(workers, model);
-    for round in 0..group.size.div_ceil(workers.size()) {
+    for round in 0..rounds {
         let Some(batch) = group.own.get(round) else {
             sum.add(Computed::default())?;
             continue;
         };
-        seed((round * workers.size() + workers.rank()) as u64);
-        let mut terms = task.losses(model, batch, progress, &training);
+        let mut terms = only.take().unwrap_or_else(|| losses(round, batch));
         let shares = Shares::new((batch.n_targets(), batch.n_cells()), all);
         terms.scale(|term| shares.of(term));
+        if let Some(cells) = &cells {
+            cells.seen_by(&mut terms, index(round));
+        }
         sum.add(Computed::of(&terms, model, loss_scale))?;
     }
     Ok((sum.total(device)?, usize::try_from(all[1]).unwrap_or(usize::MAX)))

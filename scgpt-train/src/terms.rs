@@ -3,6 +3,8 @@
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::between::Between;
+
 /// The name of a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,22 +83,43 @@ impl Term {
 /// assert_eq!(total, Some(3.0));
 /// ```
 #[derive(Debug, Default)]
-pub struct LossTerms(Vec<(Term, f64, Tensor<1>)>);
+pub struct LossTerms {
+    losses: Vec<(Term, f64, Tensor<1>)>,
+    between: Vec<(Between, Vec<Tensor<2>>)>,
+}
 
 impl LossTerms {
     /// Adds a loss, `[1]`, that counts with `weight` in the sum.
     pub fn push(&mut self, term: Term, weight: f64, loss: Tensor<1>) {
-        self.0.push((term, weight, loss));
+        self.losses.push((term, weight, loss));
+    }
+
+    /// Adds the loss between cells whose embeddings in each pass, `[b, d]`, are `passes`.
+    pub(crate) fn push_between(&mut self, weight: f64, between: Between, passes: Vec<Tensor<2>>) {
+        self.push(between.term(), weight, between.loss(&passes));
+        self.between.push((between, passes));
+    }
+
+    /// The losses between cells, and what they compare.
+    pub(crate) fn between(&self) -> &[(Between, Vec<Tensor<2>>)] {
+        &self.between
+    }
+
+    /// Puts another loss in the place of one.
+    pub(crate) fn replace(&mut self, term: Term, loss: Tensor<1>) {
+        for (_, _, old) in self.losses.iter_mut().filter(|it| it.0 == term) {
+            *old = loss.clone();
+        }
     }
 
     /// Names of the losses, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = Term> {
-        self.0.iter().map(|(term, ..)| *term)
+        self.losses.iter().map(|(term, ..)| *term)
     }
 
     /// Multiplies every term by the share that this part has of a batch computed in several.
     pub fn scale(&mut self, share: impl Fn(Term) -> f64) {
-        for (term, _, loss) in &mut self.0 {
+        for (term, _, loss) in &mut self.losses {
             let share = share(*term);
             // Exact for a batch computed at once.
             if share < 1.0 {
@@ -107,12 +130,12 @@ impl LossTerms {
 
     /// The weighted sum `Σ weight · loss`, `[1]`; `None` without terms.
     pub fn total(&self) -> Option<Tensor<1>> {
-        self.0.iter().map(|(_, weight, loss)| loss.clone() * *weight).reduce(|a, b| a + b)
+        self.losses.iter().map(|(_, weight, loss)| loss.clone() * *weight).reduce(|a, b| a + b)
     }
 
     /// The unweighted losses side by side, `[terms]`, without gradients; `None` without terms.
     pub fn stacked(&self) -> Option<Tensor<1>> {
-        let losses: Vec<_> = self.0.iter().map(|(_, _, loss)| loss.clone().detach()).collect();
+        let losses: Vec<_> = self.losses.iter().map(|(_, _, loss)| loss.clone().detach()).collect();
         (!losses.is_empty()).then(|| Tensor::cat(losses, 0))
     }
 }

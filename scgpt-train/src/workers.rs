@@ -165,6 +165,26 @@ impl Workers {
         }
     }
 
+    /// Numbers of all workers, which need not have as many, each with a number of what they are of.
+    pub(crate) fn gather(&self, mine: &[f32], of: usize) -> Result<Vec<(Vec<f32>, usize)>> {
+        let Some(transport) = self.transport() else { return Ok(vec![(mine.to_vec(), of)]) };
+        let mut sizes = vec![0; 2 * self.size()];
+        transport.gather_words(&[mine.len() as u64, of as u64], &mut sizes)?;
+        let sizes: Vec<usize> =
+            sizes.into_iter().map(|size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
+        let (sizes, _) = sizes.as_chunks::<2>();
+        let longest = sizes.iter().map(|[len, _]| *len).max().unwrap_or(0);
+        let padded = [mine, &vec![0.0; longest - mine.len()]].concat();
+        let mut all = vec![0.0; longest * self.size()];
+        if longest > 0 {
+            transport.gather(&padded, &mut all)?;
+        }
+        let part = |(worker, [len, of]): (usize, &[usize; 2])| {
+            (all[worker * longest..][..*len].to_vec(), *of)
+        };
+        Ok(sizes.iter().enumerate().map(part).collect())
+    }
+
     /// Waits until all workers are here.
     ///
     /// # Errors

@@ -33,13 +33,15 @@ const BATCH: usize = 3;
 /// Cells of different lengths, in 13 batches, the last of which is smaller.
 struct Cells {
     objectives: Objectives,
+    /// Cells of a batch.
+    batch: usize,
     /// The batch that cannot be read.
     bad: Option<u64>,
 }
 
 impl Cells {
     fn of(objectives: Objectives) -> Self {
-        Self { objectives, bad: None }
+        Self { objectives, batch: BATCH, bad: None }
     }
 }
 
@@ -47,15 +49,15 @@ impl Task for Cells {
     type Batch = TrainBatch;
 
     fn batches_per_epoch(&self) -> u64 {
-        CELLS.div_ceil(BATCH) as u64
+        CELLS.div_ceil(self.batch) as u64
     }
 
     fn batch(&self, epoch: u64, index: u64) -> Result<TrainBatch> {
         if self.bad == Some(index) && epoch == 1 {
             return Err(Error::Data("the cells cannot be read".into()));
         }
-        let first = usize::try_from(index).unwrap() * BATCH;
-        let cells: Vec<usize> = (first..CELLS.min(first + BATCH)).collect();
+        let first = usize::try_from(index).unwrap() * self.batch;
+        let cells: Vec<usize> = (first..CELLS.min(first + self.batch)).collect();
         let made = cells.iter().map(|&cell| {
             let key = Keyed::new(0, Purpose::Sample, epoch, cell as u64);
             let token = |at: u64| {
@@ -254,6 +256,27 @@ fn workers_have_the_weights_of_one_that_accumulates() {
             assert!(trained(&task, &config(n as u64), n) == alone, "{n}, {objectives:?}");
         }
     }
+}
+
+#[test]
+fn gathered_cells_are_compared_as_those_of_one_large_batch() {
+    let none = Objectives { ecs_threshold: 0.3, ..Objectives::default() };
+    let objectives = Objectives { gep: 1.0, ecs: 2.0, contrastive: 1.0, ..none };
+    let (small, large) =
+        (Cells::of(objectives), Cells { batch: 4 * BATCH, ..Cells::of(objectives) });
+    let apart = trained(&small, &config(4), 1);
+    let config = |accumulate| TrainConfig { gather_cells: true, ..config(accumulate) };
+    let alone = trained(&small, &config(4), 1);
+    for n in [2, 3, 4] {
+        assert!(trained(&small, &config(4), n) == alone, "{n}");
+    }
+    let whole = trained(&large, &config(1), 1);
+    let difference = |seen: &Seen| {
+        let pairs = loss_of(&seen.1).zip(loss_of(&whole.1));
+        pairs.map(|(seen, whole)| (seen - whole).abs() / whole.abs()).fold(0.0, f64::max)
+    };
+    assert!(difference(&alone) < 1e-5, "{}", difference(&alone));
+    assert!(difference(&apart) > 1e-3, "{}", difference(&apart));
 }
 
 #[test]

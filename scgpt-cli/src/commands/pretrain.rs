@@ -106,7 +106,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let mut warnings = Warnings::new(printer);
     let device = args.run.open(
         settings.model.as_deref(),
-        (&settings.network, &settings.training),
+        (&settings.network, &settings.training, Some(&settings.objectives)),
         &mut warnings,
     )?;
     let (plan, place) = args.run.plan(output)?;

@@ -8,7 +8,7 @@ use clap::Args;
 use scgpt_data::Existing;
 use scgpt_model::Lora;
 use scgpt_tasks::{NetworkConfig, NewGenes, Recipe};
-use scgpt_train::{Precision, Reduce, TrainConfig};
+use scgpt_train::{Objectives, Precision, Reduce, TrainConfig};
 
 use crate::{
     device::ComputeArgs,
@@ -56,6 +56,9 @@ pub(crate) struct RunArgs {
     /// Batches whose gradients are added up for a step; several workers share them [default: 1]
     #[arg(long, value_name = "N", env = "SCGPT_ACCUMULATE")]
     accumulate: Option<u64>,
+    /// Let objectives between cells (ECS, contrastive) see the cells of all batches of a step, not of one
+    #[arg(long)]
+    gather_cells: bool,
     /// How several workers sum gradients: ordered, with the bits of one that accumulates as many batches; or fast, by
     /// MPI, once a step
     #[cfg(feature = "mpi")]
@@ -164,7 +167,7 @@ impl RunArgs {
     pub(crate) fn open(
         &self,
         model: Option<&Path>,
-        (network, training): (&NetworkConfig, &TrainConfig),
+        (network, training, objectives): (&NetworkConfig, &TrainConfig, Option<&Objectives>),
         warnings: &mut Warnings,
     ) -> Result<Device> {
         let device = self.compute.open()?;
@@ -175,6 +178,13 @@ impl RunArgs {
                 "the weights of the model were learned with attention `{}`, and go on with `{}`",
                 learned.attention.name(),
                 network.attention.name()
+            ));
+        }
+        let compares = objectives.is_some_and(Objectives::compare_cells);
+        if compares && training.accumulate > 1 && !training.gather_cells {
+            warnings.tell(format!(
+                "objectives between cells see those of one batch at a time, not of the {} of a step: --gather-cells changes that",
+                training.accumulate
             ));
         }
         let asked = training.precision;
@@ -208,6 +218,7 @@ impl RunArgs {
         training.max_steps = self.max_steps.or(training.max_steps);
         training.optimizer.lr = self.lr.unwrap_or(training.optimizer.lr);
         training.accumulate = self.accumulate.unwrap_or(training.accumulate);
+        training.gather_cells |= self.gather_cells;
         training.precision = self.precision.unwrap_or(training.precision);
         if let Some(rank) = self.lora {
             let given = training.lora.unwrap_or(Lora::of_rank(rank));

@@ -101,7 +101,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let mut warnings = Warnings::new(printer);
     let device = run.open(
         settings.model.as_deref(),
-        (&settings.network, &settings.training),
+        (&settings.network, &settings.training, Some(&settings.objectives)),
         &mut warnings,
     )?;
     let mut source = matrix.choice.open(input, &mut warnings)?;
