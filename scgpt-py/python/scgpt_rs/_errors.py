@@ -1,6 +1,11 @@
 """What is said when something is wrong."""
 
 import re
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 #: An option as the command line spells it, in a message.
 _FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
@@ -29,3 +34,11 @@ class ScgptError(ValueError):
 def as_python(text: str) -> str:
     """Options called as arguments of functions are: ``--max-length`` is ``max_length``."""
     return _FLAG.sub(lambda found: found[1].replace("-", "_"), text)
+
+
+def called(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """What a native function returns; what it finds wrong is a :class:`ScgptError`."""
+    try:
+        return function(*args, **kwargs)
+    except ValueError as error:
+        raise ScgptError(str(error)) from None

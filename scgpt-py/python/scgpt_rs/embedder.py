@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from . import _call, _native
-from ._errors import ScgptError
+from ._errors import ScgptError, called
 
 
 class Embedder:
@@ -85,10 +85,7 @@ class Embedder:
         self._open()
 
     def _open(self) -> None:
-        try:
-            self._native = _native.Embedder(_here(self._model), **self._options)
-        except ValueError as error:
-            raise ScgptError(str(error)) from None
+        self._native = called(_native.Embedder, _here(self._model), **self._options)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_native"}
@@ -109,10 +106,7 @@ class Embedder:
 
     def embed(self, matrix: Any) -> NDArray[np.float32]:
         """Embeddings ``[n, d]`` of a matrix ``[n, genes]`` of counts."""
-        try:
-            return self._native.embed(self._genes, _rows(matrix, len(self._genes)))
-        except ValueError as error:
-            raise ScgptError(str(error)) from None
+        return called(self._native.embed, self._genes, _rows(matrix, len(self._genes)))
 
     def __call__(self, batch: Any) -> Any:
         """The batch with a column of embeddings.
@@ -132,10 +126,7 @@ class Embedder:
         import pyarrow as pa
 
         rows = self._native_rows(batch)
-        try:
-            embedded = self._native.embed(self._genes, rows)
-        except ValueError as error:
-            raise ScgptError(str(error)) from None
+        embedded = called(self._native.embed, self._genes, rows)
         column = pa.FixedSizeListArray.from_arrays(pa.array(embedded.reshape(-1)), self.width)
         left = [name for name in batch.schema.names if name not in ("indices", "values", self._key)]
         arrays = [batch.column(name) for name in left]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ._errors import ScgptError
+from ._errors import ScgptError, called
 from ._native import bin_values
 from .embedder import Embedder, _rows
 
@@ -91,10 +91,7 @@ def bin(
     indptr, indices, values = _rows(matrix, adata.n_vars)
     if not np.isfinite(values).all():
         raise ScgptError(f"{layer or 'X'}: holds values that are not finite, expected numbers")
-    try:
-        bins = bin_values(indptr, values, n_bins, tie_mode, seed)
-    except ValueError as error:
-        raise ScgptError(str(error)) from None
+    bins = called(bin_values, indptr, values, n_bins, tie_mode, seed)
     cells = adata.copy() if copy else adata
     cells.layers[key_added] = sparse.csr_matrix((bins, indices, indptr), shape=adata.shape)
     return cells if copy else None
@@ -146,9 +143,6 @@ def tokenize(
     names = adata.var_names if gene_column is None else adata.var[gene_column]
     embedder = Embedder(model, list(names), max_length=max_length, sampling=sampling, tie_mode=tie_mode, seed=seed)
     matrix: Any = adata.X if layer is None else adata.layers[layer]
-    try:
-        genes, values, lengths = embedder._native.tokenize(embedder._genes, _rows(matrix, adata.n_vars))
-    except ValueError as error:
-        raise ScgptError(str(error)) from None
+    genes, values, lengths = called(embedder._native.tokenize, embedder._genes, _rows(matrix, adata.n_vars))
     is_pad = np.arange(genes.shape[1]) >= lengths[:, None]
     return Tokens(genes, values, is_pad, embedder._native.vocabulary())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import _call, _native
 from ._cells import Cells
-from ._errors import ScgptError
+from ._errors import called
 from ._result import Result
 
 if TYPE_CHECKING:
@@ -70,10 +70,7 @@ class Reader:
 
     def __init__(self, path: str | PathLike[str], *, layer: str | None = None) -> None:
         self._place = (fspath(path), layer)
-        try:
-            self._native = _native.Reader(path, layer or "X")
-        except ValueError as error:
-            raise ScgptError(str(error)) from None
+        self._native = called(_native.Reader, path, layer or "X")
 
     def __reduce__(self) -> tuple[Callable[[str, str | None], Reader], tuple[str, str | None]]:
         return _reopened, self._place
@@ -91,10 +88,7 @@ class Reader:
         gene_column : str, optional
             Column of var with gene names [default: the index].
         """
-        try:
-            return self._native.genes(gene_column)
-        except ValueError as error:
-            raise ScgptError(str(error)) from None
+        return called(self._native.genes, gene_column)
 
     def batch(self, begin: int, end: int) -> pa.RecordBatch:
         """Some consecutive cells, as engines hand them on.
@@ -111,10 +105,7 @@ class Reader:
         """
         import pyarrow as pa
 
-        try:
-            names, indptr, indices, values = self._native.rows(begin, end)
-        except ValueError as error:
-            raise ScgptError(str(error)) from None
+        names, indptr, indices, values = called(self._native.rows, begin, end)
         lists = [pa.LargeListArray.from_arrays(indptr, part) for part in (pa.array(indices), pa.array(values))]
         return pa.RecordBatch.from_arrays([pa.array(names), *lists], names=["cell", "indices", "values"])
 
