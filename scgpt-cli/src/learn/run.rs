@@ -181,9 +181,13 @@ impl RunArgs {
             ));
         }
         let compares = objectives.is_some_and(Objectives::compare_cells);
+        if training.gather_cells && !compares {
+            warnings.tell("no objective compares cells: --gather-cells changes nothing".into());
+        }
         if compares && training.accumulate > 1 && !training.gather_cells {
             warnings.tell(format!(
-                "objectives between cells see those of one batch at a time, not of the {} of a step: --gather-cells changes that",
+                "objectives between cells see those of one batch at a time, not of the {} of a step: \
+                 --gather-cells changes that",
                 training.accumulate
             ));
         }
