@@ -9,7 +9,8 @@ use scgpt_model::{Scgpt, host_values};
 use crate::{
     error::{Error, Result},
     gradients::NamedGradients,
-    terms::{LossTerms, Term},
+    term::Term,
+    terms::LossTerms,
     workers::Workers,
 };
 

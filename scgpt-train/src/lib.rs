@@ -48,8 +48,10 @@ mod run_options;
 mod schedule;
 mod share;
 mod step;
+mod step_cells;
 mod sum;
 mod task;
+mod term;
 mod terms;
 mod train_observer;
 mod workers;
@@ -76,7 +78,8 @@ pub use crate::{
     run_options::RunOptions,
     schedule::{Progress, Schedule},
     task::{Batch, Task},
-    terms::{LossTerms, Term},
+    term::Term,
+    terms::LossTerms,
     train_observer::{Event, StepRecord, TrainObserver, Unwatched, ValidationRecord},
     workers::{Reduce, Transport, Workers},
 };

@@ -9,7 +9,8 @@ use crate::{
     between::Between,
     error::{Error, Result},
     loss::{cross_entropy, masked_squared_error, negative_log_bernoulli},
-    terms::{LossTerms, Term},
+    term::Term,
+    terms::LossTerms,
 };
 
 /// Weights of the objectives. An objective with weight 0 is left out, and nothing is computed for

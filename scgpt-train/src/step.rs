@@ -4,11 +4,11 @@ use burn::prelude::*;
 use scgpt_model::Scgpt;
 
 use crate::{
-    between::StepCells,
     computed::Computed,
     error::Result,
     precision::Precision,
     schedule::Progress,
+    step_cells::StepCells,
     sum::Sum,
     task::{Batch as _, Shares, Task},
     workers::Workers,

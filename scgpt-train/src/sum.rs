@@ -19,7 +19,7 @@ use crate::{
     computed::Computed,
     error::Result,
     gradients::NamedGradients,
-    terms::Term,
+    term::Term,
     workers::{Reduce, Transport, Workers},
 };
 

@@ -3,12 +3,7 @@
 use burn::prelude::Device;
 use scgpt_model::Scgpt;
 
-use crate::{
-    error::Result,
-    metric::Metric,
-    schedule::Progress,
-    terms::{LossTerms, Term},
-};
+use crate::{error::Result, metric::Metric, schedule::Progress, term::Term, terms::LossTerms};
 
 /// Cells that are learned from together, on the host.
 pub trait Batch: Send {

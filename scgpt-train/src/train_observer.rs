@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{
     metric::{Metric, or_nan},
     rehearsal::Rehearsal,
-    terms::Term,
+    term::Term,
 };
 
 /// Watches a training run, and is asked whether it should stop.

@@ -134,7 +134,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::{metric::Metric, terms::Term};
+    use crate::{metric::Metric, term::Term};
 
     #[test]
     fn a_long_run_is_read_back_thinned_out() {
