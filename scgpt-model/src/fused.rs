@@ -109,12 +109,12 @@ pub(crate) fn add_bias<const D: usize>(x: Tensor<D>, bias: Tensor<1>) -> Tensor<
 }
 
 /// `x` where it is not negative, else `slope · x`; the slope is positive.
-pub(crate) fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tensor<D> {
+pub(crate) fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f32) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if serves(&x) {
-        return flex::leaky_relu(x, slope as f32);
+        return flex::leaky_relu(x, slope);
     }
-    activation::leaky_relu(x, slope)
+    activation::leaky_relu(x, slope.into())
 }
 
 #[cfg(test)]

@@ -42,8 +42,8 @@ impl LossTerms {
 
     /// Puts another loss in the place of one.
     pub(crate) fn replace(&mut self, term: Term, loss: Tensor<1>) {
-        for (_, _, old) in self.losses.iter_mut().filter(|it| it.0 == term) {
-            *old = loss.clone();
+        if let Some((_, _, old)) = self.losses.iter_mut().find(|it| it.0 == term) {
+            *old = loss;
         }
     }
 

@@ -168,11 +168,8 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let settings = |told| args.settings(&files, pairing, told);
     // What is wrong should be known before the cells are read.
     let planned = settings(None)?;
-    let device = run.open(
-        planned.model.as_deref(),
-        (&planned.network, &planned.training, Some(&planned.objectives)),
-        &mut warnings,
-    )?;
+    let what = (&planned.network, &planned.training, Some(&planned.objectives));
+    let device = run.open(planned.model.as_deref(), what, &mut warnings)?;
     let mut baselines = BaselineOptions::default();
     baselines.layer = layer.clone();
     let temporary = temporary(output);

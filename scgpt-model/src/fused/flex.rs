@@ -202,7 +202,9 @@ fn sum_rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 
 /// The tensor, row-major; what nothing else holds is changed in place.
 fn contiguous(x: FlexTensor) -> FlexTensor {
-    x.to_contiguous()
+    let contiguous = x.to_contiguous();
+    drop(x);
+    contiguous
 }
 
 fn width(shape: &Shape) -> usize {

@@ -10,7 +10,7 @@ use scgpt_kernels::Format;
 use super::Expression;
 use crate::{fused::leaky_relu, linear::Linear};
 
-const SLOPE: f64 = 0.01;
+const SLOPE: f32 = 0.01;
 
 /// Predicts the value of each token from its state (GEP).
 ///
