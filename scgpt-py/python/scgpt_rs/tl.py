@@ -305,6 +305,7 @@ def annotate_train(
     batch_size: int | None = None,
     lr: float | None = None,
     accumulate: int | None = None,
+    gather_cells: bool = False,
     precision: str | None = None,
     lora: int | None = None,
     recompute: bool | None = None,
@@ -379,6 +380,8 @@ def annotate_train(
         Learning rate.
     accumulate : int, optional
         Batches whose gradients are added up for a step; several workers share them [default: 1].
+    gather_cells : bool
+        Let objectives between cells (ECS, contrastive) see the cells of all batches of a step, not of one.
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
         see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
@@ -458,6 +461,7 @@ def annotate_train(
             "batch_size": Option("--batch-size"),
             "lr": Option("--lr"),
             "accumulate": Option("--accumulate"),
+            "gather_cells": Option("--gather-cells", is_bare=True),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
             "recompute": Option("--recompute", is_bare=True),
@@ -1027,6 +1031,7 @@ def integrate(
     batch_size: int | None = None,
     lr: float | None = None,
     accumulate: int | None = None,
+    gather_cells: bool = False,
     precision: str | None = None,
     lora: int | None = None,
     recompute: bool | None = None,
@@ -1143,6 +1148,8 @@ def integrate(
         Learning rate.
     accumulate : int, optional
         Batches whose gradients are added up for a step; several workers share them [default: 1].
+    gather_cells : bool
+        Let objectives between cells (ECS, contrastive) see the cells of all batches of a step, not of one.
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
         see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
@@ -1260,6 +1267,7 @@ def integrate(
             "batch_size": Option("--batch-size"),
             "lr": Option("--lr"),
             "accumulate": Option("--accumulate"),
+            "gather_cells": Option("--gather-cells", is_bare=True),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
             "recompute": Option("--recompute", is_bare=True),
@@ -1422,6 +1430,7 @@ def perturb_train(
     batch_size: int | None = None,
     lr: float | None = None,
     accumulate: int | None = None,
+    gather_cells: bool = False,
     precision: str | None = None,
     lora: int | None = None,
     recompute: bool | None = None,
@@ -1495,6 +1504,8 @@ def perturb_train(
         Learning rate.
     accumulate : int, optional
         Batches whose gradients are added up for a step; several workers share them [default: 1].
+    gather_cells : bool
+        Let objectives between cells (ECS, contrastive) see the cells of all batches of a step, not of one.
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
         see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
@@ -1574,6 +1585,7 @@ def perturb_train(
             "batch_size": Option("--batch-size"),
             "lr": Option("--lr"),
             "accumulate": Option("--accumulate"),
+            "gather_cells": Option("--gather-cells", is_bare=True),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
             "recompute": Option("--recompute", is_bare=True),
@@ -2393,6 +2405,7 @@ def pretrain(
     batch_size: int | None = None,
     lr: float | None = None,
     accumulate: int | None = None,
+    gather_cells: bool = False,
     precision: str | None = None,
     lora: int | None = None,
     recompute: bool | None = None,
@@ -2449,6 +2462,8 @@ def pretrain(
         Learning rate.
     accumulate : int, optional
         Batches whose gradients are added up for a step; several workers share them [default: 1].
+    gather_cells : bool
+        Let objectives between cells (ECS, contrastive) see the cells of all batches of a step, not of one.
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
         see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
@@ -2508,6 +2523,7 @@ def pretrain(
             "batch_size": Option("--batch-size"),
             "lr": Option("--lr"),
             "accumulate": Option("--accumulate"),
+            "gather_cells": Option("--gather-cells", is_bare=True),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
             "recompute": Option("--recompute", is_bare=True),
