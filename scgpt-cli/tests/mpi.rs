@@ -41,6 +41,10 @@ fn place() -> Place {
     place.done(&["convert", "cells.h5ad", "-o", "shards"]);
     let pretrain = "max_length = 60\ncell_prompt_after = 4\nvalidation_share = 0.1";
     fs::write(place.path("pretrain.toml"), settings(pretrain, 4)).unwrap();
+    let compared = "[objectives]\necs = 5.0\necs_threshold = 0.3\n";
+    fs::write(place.path("apart.toml"), settings(pretrain, 2) + compared).unwrap();
+    let gathered = settings(pretrain, 2) + "gather_cells = true\n" + compared;
+    fs::write(place.path("gathered.toml"), gathered).unwrap();
     fs::write(place.path("long.toml"), settings(pretrain, 24)).unwrap();
     fs::write(place.path("tiny.toml"), settings("", 2)).unwrap();
     place
@@ -111,6 +115,22 @@ fn workers_have_the_bits_of_one_process() {
         }
     }
     assert_no_leftovers(&place);
+}
+
+#[test]
+fn gathered_cells_are_those_of_one_process() {
+    let place = place();
+    let name = |n: usize| format!("gathered-{n}");
+    let pretrain = ["pretrain", "--data", "shards", "--config", "gathered.toml", "-o"];
+    let apart = ["pretrain", "--data", "shards", "--config", "apart.toml", "-o", "apart"];
+    place.done(&[&pretrain[..], &[&name(1)]].concat());
+    // By one and two each forward pass is computed twice, by four once.
+    for n in [2, 4] {
+        done(&place, n, &[&pretrain[..], &[&name(n)]].concat());
+        assert!(weights(&place, &name(n)) == weights(&place, &name(1)), "{n} workers");
+    }
+    place.done(&apart);
+    assert!(weights(&place, "apart") != weights(&place, &name(1)));
 }
 
 #[test]

@@ -13,6 +13,8 @@ use burn::{
 };
 
 #[cfg(feature = "flex")]
+pub(crate) use self::flex::add_bias;
+#[cfg(feature = "flex")]
 use crate::flex::serves;
 
 /// A use of dropout: what it drops is drawn from the generator of the device, or was drawn before.
@@ -93,19 +95,6 @@ pub(crate) fn relu_drop(x: Tensor<3>, dropping: Dropping<'_>) -> Tensor<3> {
         return flex::relu_drop(x, drop);
     }
     dropping.forward(relu(x))
-}
-
-/// `x + bias`.
-///
-/// # Shapes
-/// - x, output: `[…, d]`
-/// - bias: `[d]`
-pub(crate) fn add_bias<const D: usize>(x: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
-    #[cfg(feature = "flex")]
-    if serves(&x) {
-        return flex::add_bias(x, bias);
-    }
-    x + bias.unsqueeze()
 }
 
 /// `x` where it is not negative, else `slope · x`; the slope is positive.

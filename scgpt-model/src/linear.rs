@@ -17,6 +17,7 @@ use scgpt_kernels::Format;
 pub(crate) use self::adapter::add_product;
 use self::packed::Packed;
 pub use self::{adapter::Adapter, lora::Lora};
+#[cfg(feature = "flex")]
 use crate::fused::add_bias;
 
 /// `x W + b`, and what an adapter adds.
@@ -68,10 +69,10 @@ impl Linear {
         if let Some(packed) = self.packed.as_ref().filter(|_| crate::flex::serves(&x)) {
             return flex::linear(x, weight, bias, packed.clone());
         }
-        let product = linear(x, weight, None);
         match bias {
-            Some(bias) => add_bias(product, bias),
-            None => product,
+            #[cfg(feature = "flex")]
+            Some(bias) if crate::flex::serves(&x) => add_bias(linear(x, weight, None), bias),
+            bias => linear(x, weight, bias),
         }
     }
 

@@ -1,7 +1,7 @@
 //! [`TrainConfig`]: how a network is trained, whatever the task.
 
 use scgpt_data::Setting;
-use scgpt_model::{Lora, ScgptConfig};
+use scgpt_model::{InputNorm, Lora, ScgptConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -44,7 +44,7 @@ pub struct TrainConfig {
     pub accumulate: u64,
     /// Whether objectives between cells (ECS, contrastive) see the cells of all batches of a step, as those of one
     /// large batch, not of one batch at a time. Where a process has several batches of a step, it computes their
-    /// forward passes twice.
+    /// forward passes twice. Every batch computes the similarities of all cells of the step.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub gather_cells: bool,
     /// Largest global norm of the gradients; larger gradients are scaled down to it.
@@ -170,6 +170,10 @@ impl TrainConfig {
         if let Some(norm) = self.clip_norm.filter(|norm| *norm <= 0.0 || norm.is_nan()) {
             let problem = format!("is {norm}, expected a positive number");
             problems.push(Setting("clip_norm").wrong(problem));
+        }
+        if self.gather_cells && network.input_norm != InputNorm::None {
+            let problem = "is true, but two passes of a batch would move running statistics twice: train without batch norm";
+            problems.push(Setting("gather_cells").wrong(problem));
         }
         self.optimizer.problems(&mut problems);
         problems.extend(self.schedule.problem());

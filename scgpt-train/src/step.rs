@@ -25,8 +25,8 @@ pub(crate) struct Group<B> {
 /// Forward and backward passes of a group of batches, whose gradients are those of one large
 /// batch: every mean is weighted by what it is a mean over. Returns them and the number of cells.
 ///
-/// Objectives between cells (ECS, contrastive) see the cells of one batch at a time, or of all if it `gathers` them; batch
-/// statistics those of one.
+/// Objectives between cells (ECS, contrastive) see the cells of one batch at a time, or of all if it
+/// `gathers` them; batch statistics those of one.
 pub(crate) fn compute<T: Task>(
     task: &T,
     model: &Scgpt,
@@ -43,31 +43,31 @@ pub(crate) fn compute<T: Task>(
     let model = working.as_ref().unwrap_or(model);
     let training = device.clone().autodiff();
     let index = |round: usize| round * workers.size() + workers.rank();
-    let losses = |round: usize, batch: &T::Batch| {
+    let losses = |model: &Scgpt, round: usize, batch: &T::Batch| {
         seed(index(round) as u64);
         task.losses(model, batch, progress, &training)
     };
     let rounds = group.size.div_ceil(workers.size());
-    // Of several rounds the cells of all have to be seen before the first backward pass: each is computed again.
-    let mut only = None;
-    let cells = if gathers && group.size > 1 {
-        let seen = group.own.iter().enumerate().map(|(round, batch)| {
-            let terms = losses(round, batch);
-            let compared = (StepCells::compared(&terms), batch.n_cells());
+    let (mut only, mut cells) = (None, None);
+    if gathers && group.size > 1 {
+        // Of several rounds the cells of all have to be seen before the first backward pass: each is computed again, and
+        // nothing is recorded until then.
+        let looking = (rounds > 1).then(|| model.clone().no_grad());
+        let mut own = Vec::new();
+        for (round, batch) in group.own.iter().enumerate() {
+            let terms = losses(looking.as_ref().unwrap_or(model), round, batch);
+            own.push((StepCells::compared(&terms), batch.n_cells()));
             only = (rounds == 1).then_some(terms);
-            compared
-        });
-        Some(StepCells::gathered(&seen.collect::<Vec<_>>(), group.size, workers)?)
-    } else {
-        None
-    };
+        }
+        cells = Some(StepCells::gathered(&own, group.size, workers)?);
+    }
     let mut sum = Sum::new(workers, model);
     for round in 0..rounds {
         let Some(batch) = group.own.get(round) else {
             sum.add(Computed::default())?;
             continue;
         };
-        let mut terms = only.take().unwrap_or_else(|| losses(round, batch));
+        let mut terms = only.take().unwrap_or_else(|| losses(model, round, batch));
         let shares = Shares::new((batch.n_targets(), batch.n_cells()), all);
         terms.scale(|term| shares.of(term));
         if let Some(cells) = &cells {

@@ -181,8 +181,9 @@ impl RunArgs {
             ));
         }
         let compares = objectives.is_some_and(Objectives::compare_cells);
-        if training.gather_cells && !compares {
-            warnings.tell("no objective compares cells: --gather-cells changes nothing".into());
+        if training.gather_cells && !(compares && training.accumulate > 1) {
+            let why = if compares { "a step is one batch" } else { "no objective compares cells" };
+            warnings.tell(format!("{why}: --gather-cells changes nothing"));
         }
         if compares && training.accumulate > 1 && !training.gather_cells {
             warnings.tell(format!(

@@ -52,8 +52,12 @@ pub(super) fn relu_drop(x: Tensor<3>, drop: Option<Drop>) -> Tensor<3> {
     Tensor::from_dispatch(<Dispatch as Fused>::fused_relu_drop(x.into_dispatch(), drop))
 }
 
-/// See [`super::add_bias`].
-pub(super) fn add_bias<const D: usize>(x: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
+/// `x + bias`, for tensors that the kernels [serve](crate::flex::serves).
+///
+/// # Shapes
+/// - x, output: `[…, d]`
+/// - bias: `[d]`
+pub(crate) fn add_bias<const D: usize>(x: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
     assert_eq!(x.dims()[D - 1], bias.dims()[0], "a bias of another width");
     let out = <Dispatch as Fused>::fused_add_bias(x.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(out)

@@ -37,7 +37,7 @@ def as_python(text: str) -> str:
 
 
 def called(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """What a native function returns; what it finds wrong is a :class:`ScgptError`."""
+    """What a function returns; what it finds wrong is a :class:`ScgptError`."""
     try:
         return function(*args, **kwargs)
     except ValueError as error:

@@ -164,9 +164,9 @@ def _here(model: str) -> str:
 def _rows(matrix: Any, n_genes: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
     if matrix.shape[1] != n_genes:
         raise ScgptError(f"the matrix has {matrix.shape[1]} columns, but there are {n_genes} genes")
-    rows = sparse.csr_matrix(matrix)
+    rows = called(sparse.csr_matrix, matrix)
     return (
         np.ascontiguousarray(rows.indptr, dtype=np.int64),
         np.ascontiguousarray(rows.indices, dtype=np.int32),
-        np.ascontiguousarray(rows.data, dtype=np.float32),
+        called(np.ascontiguousarray, rows.data, np.float32),
     )
