@@ -12,35 +12,24 @@ use scgpt_model::host_values;
 
 use crate::{error::Result, terms::LossTerms, workers::Workers};
 
-/// Embeddings of all cells of a step.
-pub(crate) struct StepCells {
-    /// Of each batch, in their order: the numbers of what its losses compare, one after the other.
-    batches: Vec<Vec<f32>>,
-    /// Number of cells of each batch.
-    cells: Vec<usize>,
-}
+/// Embeddings of all cells of a step: of each batch, in their order, the numbers of what its losses compare, one after
+/// the other, and how many cells it has.
+pub(crate) struct StepCells(Vec<(Vec<f32>, usize)>);
 
 impl StepCells {
-    /// Those of all workers, given what this one's batches compare, and how many cells each has: every `W`th batch
-    /// of `size`.
+    /// Those of all workers, given those of this one: every `W`th batch of `size`.
     pub(crate) fn gathered(
         own: &[(Vec<f32>, usize)],
         size: usize,
         workers: &Workers,
     ) -> Result<Self> {
-        let n = workers.size();
-        let (mut batches, mut cells) = (Vec::new(), Vec::new());
-        for round in 0..size.div_ceil(n) {
+        let mut batches = Vec::new();
+        for round in 0..size.div_ceil(workers.size()) {
             let (numbers, n_cells) = own.get(round).map_or((&[][..], 0), |it| (&it.0, it.1));
-            let all = workers.gather(numbers, n_cells)?;
-            for (numbers, n_cells) in all {
-                batches.push(numbers);
-                cells.push(n_cells);
-            }
+            batches.extend(workers.gather(numbers, n_cells)?);
         }
         batches.truncate(size);
-        cells.truncate(size);
-        Ok(Self { batches, cells })
+        Ok(Self(batches))
     }
 
     /// What `terms` compare, on the host.
@@ -52,11 +41,10 @@ impl StepCells {
     /// The losses between cells of batch `index`, of all cells: their gradients go through its own, and their values
     /// are its share of the loss.
     pub(crate) fn seen_by(&self, terms: &mut LossTerms, index: usize) {
-        let all: usize = self.cells.iter().sum();
-        let share = self.cells[index] as f64 / all.max(1) as f64;
+        let all: usize = self.0.iter().map(|(_, n_cells)| n_cells).sum();
+        let share = self.0[index].1 as f64 / all.max(1) as f64;
         let mut place = 0;
-        let mut losses = Vec::new();
-        for (between, passes) in terms.between() {
+        terms.compare(|between, passes| {
             let mut whole = Vec::new();
             for own in passes {
                 whole.push(self.whole(own, index, place));
@@ -64,24 +52,20 @@ impl StepCells {
             }
             let loss = between.loss(&whole);
             let value = loss.clone().detach() * share;
-            losses.push((between.term(), loss.clone() - loss.detach() + value));
-        }
-        for (term, loss) in losses {
-            terms.replace(term, loss);
-        }
+            loss.clone() - loss.detach() + value
+        });
     }
 
     /// One pass of all cells, `[n, d]`, of which the numbers of a cell's earlier passes are `place`.
     fn whole(&self, own: &Tensor<2>, index: usize, place: usize) -> Tensor<2> {
         let [_, d] = own.dims();
-        let of = |batch: usize| {
+        let of = |(batch, (numbers, n)): (usize, &(Vec<f32>, usize))| {
             if batch == index {
                 return own.clone().cast(DType::F32);
             }
-            let n = self.cells[batch];
-            let numbers = self.batches[batch][place * n..(place + d) * n].to_vec();
-            Tensor::from_data(TensorData::new(numbers, [n, d]), &own.device())
+            let numbers = numbers[place * n..(place + d) * n].to_vec();
+            Tensor::from_data(TensorData::new(numbers, [*n, d]), &own.device())
         };
-        Tensor::cat((0..self.cells.len()).map(of).collect(), 0)
+        Tensor::cat(self.0.iter().enumerate().map(of).collect(), 0)
     }
 }

@@ -40,10 +40,12 @@ impl LossTerms {
         &self.between
     }
 
-    /// Puts another loss in the place of one.
-    pub(crate) fn replace(&mut self, term: Term, loss: Tensor<1>) {
-        if let Some((_, _, old)) = self.losses.iter_mut().find(|it| it.0 == term) {
-            *old = loss;
+    /// Computes the losses between cells anew.
+    pub(crate) fn compare(&mut self, mut loss: impl FnMut(Between, &[Tensor<2>]) -> Tensor<1>) {
+        for (between, passes) in &self.between {
+            let new = loss(*between, passes);
+            let losses = self.losses.iter_mut().filter(|it| it.0 == between.term());
+            losses.for_each(|(_, _, old)| *old = new.clone());
         }
     }
 

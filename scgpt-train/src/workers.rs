@@ -165,11 +165,11 @@ impl Workers {
         }
     }
 
-    /// Numbers of all workers, which need not have as many, each with a number of what they are of.
-    pub(crate) fn gather(&self, mine: &[f32], of: usize) -> Result<Vec<(Vec<f32>, usize)>> {
-        let Some(transport) = self.transport() else { return Ok(vec![(mine.to_vec(), of)]) };
+    /// Numbers of all workers, which need not have as many, each with how many cells they are of.
+    pub(crate) fn gather(&self, mine: &[f32], n_cells: usize) -> Result<Vec<(Vec<f32>, usize)>> {
+        let Some(transport) = self.transport() else { return Ok(vec![(mine.to_vec(), n_cells)]) };
         let mut sizes = vec![0; 2 * self.size()];
-        transport.gather_words(&[mine.len() as u64, of as u64], &mut sizes)?;
+        transport.gather_words(&[mine.len() as u64, n_cells as u64], &mut sizes)?;
         let sizes: Vec<usize> =
             sizes.into_iter().map(|size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
         let (sizes, _) = sizes.as_chunks::<2>();
@@ -179,8 +179,8 @@ impl Workers {
         if longest > 0 {
             transport.gather(&padded, &mut all)?;
         }
-        let part = |(worker, [len, of]): (usize, &[usize; 2])| {
-            (all[worker * longest..][..*len].to_vec(), *of)
+        let part = |(worker, [len, n_cells]): (usize, &[usize; 2])| {
+            (all[worker * longest..][..*len].to_vec(), *n_cells)
         };
         Ok(sizes.iter().enumerate().map(part).collect())
     }
