@@ -49,7 +49,10 @@ pub(super) fn add_norm(
 
 /// See [`super::relu_drop`].
 pub(super) fn relu_drop(x: Tensor<3>, drop: Option<Drop>) -> Tensor<3> {
-    Tensor::from_dispatch(<Dispatch as Fused>::fused_relu_drop(x.into_dispatch(), drop))
+    Tensor::from_dispatch(<Dispatch as Fused>::fused_activation(
+        x.into_dispatch(),
+        Activation::ReluDrop(drop),
+    ))
 }
 
 /// `x + bias`, for tensors that the kernels [serve](crate::flex::serves).
@@ -65,7 +68,18 @@ pub(crate) fn add_bias<const D: usize>(x: Tensor<D>, bias: Tensor<1>) -> Tensor<
 
 /// See [`super::leaky_relu`].
 pub(super) fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f32) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as Fused>::fused_leaky_relu(x.into_dispatch(), slope))
+    Tensor::from_dispatch(<Dispatch as Fused>::fused_activation(
+        x.into_dispatch(),
+        Activation::LeakyRelu(slope),
+    ))
+}
+
+/// What a layer makes of its sums, number by number.
+#[derive(Clone, Copy, Debug)]
+enum Activation {
+    ReluDrop(Option<Drop>),
+    /// With the slope, which is positive.
+    LeakyRelu(f32),
 }
 
 /// The operators as burn's dispatch sees them; rows are all axes but the last.
@@ -91,28 +105,19 @@ trait Fused: Backend {
         drop: Option<Drop>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    fn fused_relu_drop(x: FloatTensor<Self>, drop: Option<Drop>) -> FloatTensor<Self>;
+    fn fused_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
 
-    /// The gradient of x: where the result is positive, the gradient scaled as the result was.
-    fn fused_relu_drop_backward(
+    /// The gradient of x, given the result and its gradient.
+    fn fused_activation_backward(
         out: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
-        drop: Option<Drop>,
+        activation: Activation,
     ) -> FloatTensor<Self>;
 
     fn fused_add_bias(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The gradient of the bias: the sum over rows.
     fn fused_add_bias_backward(gradient: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    fn fused_leaky_relu(x: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
-
-    /// The gradient of x: that of the result, times the slope where the result is negative.
-    fn fused_leaky_relu_backward(
-        out: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        slope: f32,
-    ) -> FloatTensor<Self>;
 }
 
 impl Fused for Flex {
@@ -158,20 +163,36 @@ impl Fused for Flex {
         (sum, update, tensor(gamma, width.clone()), tensor(beta, width))
     }
 
-    fn fused_relu_drop(x: FlexTensor, drop: Option<Drop>) -> FlexTensor {
-        let x = x.to_contiguous();
-        let shape = x.layout().shape();
-        tensor(recorded::relu_drop(x.storage(), width(shape), drop), shape.clone())
+    fn fused_activation(x: FlexTensor, activation: Activation) -> FlexTensor {
+        let mut x = contiguous(x);
+        match activation {
+            Activation::ReluDrop(drop) => {
+                let shape = x.layout().shape();
+                tensor(recorded::relu_drop(x.storage(), width(shape), drop), shape.clone())
+            }
+            Activation::LeakyRelu(slope) => {
+                recorded::leaky_relu(x.storage_mut(), slope);
+                x
+            }
+        }
     }
 
-    fn fused_relu_drop_backward(
+    fn fused_activation_backward(
         out: FlexTensor,
         gradient: FlexTensor,
-        drop: Option<Drop>,
+        activation: Activation,
     ) -> FlexTensor {
-        let [out, gradient] = [out, gradient].map(|x| x.to_contiguous());
-        let shape = out.layout().shape();
-        tensor(recorded::relu_drop_gradient(out.storage(), gradient.storage(), drop), shape.clone())
+        let [out, mut gradient] = [out, gradient].map(contiguous);
+        match activation {
+            Activation::ReluDrop(drop) => {
+                let x = recorded::relu_drop_gradient(out.storage(), gradient.storage(), drop);
+                tensor(x, out.layout().shape().clone())
+            }
+            Activation::LeakyRelu(slope) => {
+                recorded::leaky_relu_gradient(out.storage(), gradient.storage_mut(), slope);
+                gradient
+            }
+        }
     }
 
     fn fused_add_bias(x: FlexTensor, bias: FlexTensor) -> FlexTensor {
@@ -185,18 +206,6 @@ impl Fused for Flex {
         let width = width(shape);
         let rows = Shape::new([shape.num_elements() / width, width]);
         sum_rows::<Self>(gradient.to_contiguous().reshape(rows)).reshape(Shape::new([width]))
-    }
-
-    fn fused_leaky_relu(x: FlexTensor, slope: f32) -> FlexTensor {
-        let mut x = contiguous(x);
-        recorded::leaky_relu(x.storage_mut(), slope);
-        x
-    }
-
-    fn fused_leaky_relu_backward(out: FlexTensor, gradient: FlexTensor, slope: f32) -> FlexTensor {
-        let [out, mut gradient] = [out, gradient].map(contiguous);
-        recorded::leaky_relu_gradient(out.storage(), gradient.storage_mut(), slope);
-        gradient
     }
 }
 

@@ -11,7 +11,7 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::{Drop, Fused, Keep};
+use super::{Activation, Drop, Fused, Keep};
 
 #[derive(Debug)]
 struct AddNormStep;
@@ -39,10 +39,11 @@ impl<B: Fused> Backward<B, 4> for AddNormStep {
 }
 
 #[derive(Debug)]
-struct ReluDropStep;
+struct ActivationStep;
 
-impl<B: Fused> Backward<B, 1> for ReluDropStep {
-    type State = (FloatTensor<B>, Option<Drop>);
+impl<B: Fused> Backward<B, 1> for ActivationStep {
+    /// The result.
+    type State = (FloatTensor<B>, Activation);
 
     fn backward(
         self,
@@ -52,9 +53,9 @@ impl<B: Fused> Backward<B, 1> for ReluDropStep {
     ) {
         let [parent] = ops.parents;
         let gradient = gradients.consume::<B>(&ops.node);
-        let (out, drop) = ops.state;
+        let (out, activation) = ops.state;
         if let Some(parent) = parent {
-            let gradient = B::fused_relu_drop_backward(out, gradient, drop);
+            let gradient = B::fused_activation_backward(out, gradient, activation);
             gradients.register::<B>(parent.id, gradient);
         }
     }
@@ -78,28 +79,6 @@ impl<B: Fused> Backward<B, 2> for AddBiasStep {
             gradients.register::<B>(parent.id, B::fused_add_bias_backward(gradient.clone()));
         }
         if let Some(parent) = of_x {
-            gradients.register::<B>(parent.id, gradient);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct LeakyReluStep;
-
-impl<B: Fused> Backward<B, 1> for LeakyReluStep {
-    type State = (FloatTensor<B>, f32);
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        gradients: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let [parent] = ops.parents;
-        let gradient = gradients.consume::<B>(&ops.node);
-        let (out, slope) = ops.state;
-        if let Some(parent) = parent {
-            let gradient = B::fused_leaky_relu_backward(out, gradient, slope);
             gradients.register::<B>(parent.id, gradient);
         }
     }
@@ -147,18 +126,19 @@ impl<B: Fused, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         unreachable!("burn differentiates once, below this backend")
     }
 
-    fn fused_relu_drop(x: FloatTensor<Self>, drop: Option<Drop>) -> FloatTensor<Self> {
-        let out = B::fused_relu_drop(x.primitive().clone(), drop);
-        match ReluDropStep.prepare::<C>([x.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(step) => step.finish((out.clone(), drop), out),
+    fn fused_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        let out = B::fused_activation(x, activation);
+        match ActivationStep.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((out.clone(), activation), out),
             OpsKind::UnTracked(step) => step.finish(out),
         }
     }
 
-    fn fused_relu_drop_backward(
+    fn fused_activation_backward(
         _out: FloatTensor<Self>,
         _gradient: FloatTensor<Self>,
-        _drop: Option<Drop>,
+        _activation: Activation,
     ) -> FloatTensor<Self> {
         unreachable!("burn differentiates once, below this backend")
     }
@@ -170,23 +150,6 @@ impl<B: Fused, C: CheckpointStrategy> Fused for Autodiff<B, C> {
     }
 
     fn fused_add_bias_backward(_gradient: FloatTensor<Self>) -> FloatTensor<Self> {
-        unreachable!("burn differentiates once, below this backend")
-    }
-
-    fn fused_leaky_relu(x: FloatTensor<Self>, slope: f32) -> FloatTensor<Self> {
-        let (x, node) = x.into_parts();
-        let out = B::fused_leaky_relu(x, slope);
-        match LeakyReluStep.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(step) => step.finish((out.clone(), slope), out),
-            OpsKind::UnTracked(step) => step.finish(out),
-        }
-    }
-
-    fn fused_leaky_relu_backward(
-        _out: FloatTensor<Self>,
-        _gradient: FloatTensor<Self>,
-        _slope: f32,
-    ) -> FloatTensor<Self> {
         unreachable!("burn differentiates once, below this backend")
     }
 }
