@@ -78,6 +78,9 @@ def _values(value: Any) -> list[str]:
         return [f"{name}={fspath(it) if isinstance(it, PathLike) else it}" for name, it in value.items()]
     if isinstance(value, Sequence) or hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1:
         return [text for it in value for text in _values(it)]
+    if isinstance(value, float) and value.is_integer():
+        # R has whole numbers as floats, and options for whole numbers want them as such.
+        return [str(int(value))]
     return [str(value)]
 
 
@@ -146,7 +149,9 @@ def run(words: Sequence[str], called: Mapping[str, str] | None = None) -> dict[s
     if code == _INTERRUPTED:
         raise KeyboardInterrupt
     if code == _USAGE:
-        message, _, _ = "\n".join(told).partition("\n\nUsage: ")
+        message = "\n".join(told)
+        for rest in ("\n\nUsage: ", "\n\nFor more information, try "):
+            message, _, _ = message.partition(rest)
         raise ScgptError(message.removeprefix("error: ").strip())
     printed = named(printed)
     answer: dict[str, Any] = json.loads(printed) if printed.strip() else {}
