@@ -39,6 +39,7 @@ mod log;
 mod lora;
 mod loss;
 mod metric;
+mod norms;
 mod objective;
 mod optimizer;
 mod precision;
@@ -81,5 +82,5 @@ pub use crate::{
     term::Term,
     terms::LossTerms,
     train_observer::{Event, StepRecord, TrainObserver, Unwatched, ValidationRecord},
-    workers::{Reduce, Transport, Workers},
+    workers::{Reduce, SumOnDevice, Transport, Workers},
 };

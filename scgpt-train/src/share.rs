@@ -73,8 +73,7 @@ pub(crate) fn check_alike(workers: &Workers, model: &Scgpt) -> Result<()> {
     let Some(transport) = workers.transport() else { return Ok(()) };
     let mut hashes = Hashes::default();
     model.visit_named(&mut hashes);
-    let mut all = vec![0; hashes.hashes.len() * workers.size()];
-    transport.gather_words(&hashes.hashes, &mut all)?;
+    let all = transport.gather_words(&hashes.hashes)?;
     let (first, others) = all.split_at(hashes.hashes.len());
     for (place, name) in hashes.names.into_iter().enumerate() {
         let other = others.iter().skip(place).step_by(first.len());
@@ -106,7 +105,8 @@ impl Numbers {
     }
 
     fn broadcast(&mut self, transport: &dyn Transport) -> Result<()> {
-        transport.broadcast(&mut self.bytes)
+        self.bytes = transport.broadcast(std::mem::take(&mut self.bytes))?;
+        Ok(())
     }
 }
 

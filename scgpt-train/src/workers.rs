@@ -1,49 +1,22 @@
 //! [`Workers`]: the processes that train one network together, and what they agree on.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
-use scgpt_data::unknown_choice;
+use burn::prelude::*;
+use scgpt_model::host_values;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{Error, Result};
 
 /// How the gradients of workers are summed.
-///
-/// ```
-/// use scgpt_train::Reduce;
-///
-/// assert_eq!("fast".parse::<Reduce>()?, Reduce::Fast);
-/// # Ok::<(), scgpt_data::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reduce {
     /// In the order of the batches: the bits are those of one process.
     #[default]
     Ordered,
-    /// Each worker's own first, and these by the [transport](Transport::sum), once a step: less is exchanged, and the
-    /// bits depend on the number of workers.
+    /// Each worker's own first, and these at once, [on the device](Workers::on_device) or by the
+    /// [transport](Transport::sum): less is exchanged, and the bits depend on the number of workers.
     Fast,
-}
-
-impl FromStr for Reduce {
-    type Err = scgpt_data::Error;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Ok(match name {
-            "ordered" => Self::Ordered,
-            "fast" => Self::Fast,
-            other => return Err(unknown_choice(other, &["ordered", "fast"])),
-        })
-    }
-}
-
-impl fmt::Display for Reduce {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ordered => "ordered",
-            Self::Fast => "fast",
-        })
-    }
 }
 
 /// How workers reach each other. All of them call the same methods in the same order, each with as many numbers
@@ -55,36 +28,51 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// Number of workers.
     fn size(&self) -> usize;
 
-    /// Gives part `w` of `mine` to worker `w`, and takes from it part `w` of `theirs`; both have as many parts, of
-    /// one length, as there are workers.
+    /// Begins to give part `w` of `mine` to worker `w`, and to take as many numbers from it; `mine` has as many parts, of
+    /// one length, as there are workers. Until all that was begun is [taken](Self::exchanged), nothing else is called.
     ///
     /// # Errors
     /// [`Error::Workers`] if another worker is gone.
-    fn exchange(&self, mine: &[f32], theirs: &mut [f32]) -> Result<()>;
+    fn begin_exchange(&self, mine: Vec<f32>) -> Result<()>;
 
-    /// Takes what all workers have, in the order of their numbers.
+    /// Waits for the exchange that was begun first: what each worker gave, in the order of their numbers.
     ///
     /// # Errors
-    /// As [`exchange`](Self::exchange).
-    fn gather(&self, mine: &[f32], all: &mut [f32]) -> Result<()>;
+    /// As [`begin_exchange`](Self::begin_exchange).
+    fn exchanged(&self) -> Result<Vec<f32>>;
 
-    /// Adds what all workers have to `numbers`, in an order of its own; all get the same bits.
+    /// What all workers have, in the order of their numbers.
     ///
     /// # Errors
-    /// As [`exchange`](Self::exchange).
-    fn sum(&self, numbers: &mut [f32]) -> Result<()>;
+    /// As [`begin_exchange`](Self::begin_exchange).
+    fn gather(&self, mine: &[f32]) -> Result<Vec<f32>>;
 
     /// As [`gather`](Self::gather), of whole numbers.
     ///
     /// # Errors
-    /// As [`exchange`](Self::exchange).
-    fn gather_words(&self, mine: &[u64], all: &mut [u64]) -> Result<()>;
+    /// As [`begin_exchange`](Self::begin_exchange).
+    fn gather_words(&self, mine: &[u64]) -> Result<Vec<u64>>;
 
-    /// Takes what the first worker has, of whatever length.
+    /// The sums of what all workers have, in an order of its own; all get the same bits.
     ///
     /// # Errors
-    /// As [`exchange`](Self::exchange).
-    fn broadcast(&self, bytes: &mut Vec<u8>) -> Result<()>;
+    /// As [`begin_exchange`](Self::begin_exchange).
+    fn sum(&self, mine: Vec<f32>) -> Result<Vec<f32>>;
+
+    /// What the first worker has, of whatever length.
+    ///
+    /// # Errors
+    /// As [`begin_exchange`](Self::begin_exchange).
+    fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
+}
+
+/// Sums numbers of all workers where they were computed.
+pub trait SumOnDevice: fmt::Debug + Send + Sync {
+    /// The sums, `[n]`, of what all workers have; all get the same bits.
+    ///
+    /// # Errors
+    /// [`Error::Workers`] if another worker is gone.
+    fn sum(&self, mine: Tensor<1>) -> Result<Tensor<1>>;
 }
 
 /// The workers of a training, of which this process is one.
@@ -102,22 +90,29 @@ pub trait Transport: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct Workers {
     transport: Option<Box<dyn Transport>>,
+    on_device: Option<Box<dyn SumOnDevice>>,
     reduce: Reduce,
 }
 
 impl Workers {
     /// One process, which trains by itself.
-    pub const ALONE: Self = Self { transport: None, reduce: Reduce::Ordered };
+    pub const ALONE: Self = Self { transport: None, on_device: None, reduce: Reduce::Ordered };
 
     /// The workers that a transport reaches.
     pub fn of(transport: impl Transport + 'static) -> Self {
-        Self { transport: Some(Box::new(transport)), reduce: Reduce::default() }
+        Self { transport: Some(Box::new(transport)), ..Self::ALONE }
     }
 
     /// The same, whose gradients are summed so.
     #[must_use]
     pub fn summing(self, reduce: Reduce) -> Self {
         Self { reduce, ..self }
+    }
+
+    /// The same, whose fast sums do not pass through the host.
+    #[must_use]
+    pub fn on_device(self, sum: impl SumOnDevice + 'static) -> Self {
+        Self { on_device: Some(Box::new(sum)), ..self }
     }
 
     /// How gradients are summed.
@@ -156,9 +151,8 @@ impl Workers {
         let Some(transport) = self.transport() else { return find() };
         let told = |error: serde_json::Error| Error::Workers(error.to_string());
         let found = self.is_first().then(find).transpose()?;
-        let mut bytes =
-            found.as_ref().map_or_else(|| Ok(Vec::new()), serde_json::to_vec).map_err(told)?;
-        transport.broadcast(&mut bytes)?;
+        let bytes = found.as_ref().map_or_else(|| Ok(Vec::new()), serde_json::to_vec);
+        let bytes = transport.broadcast(bytes.map_err(told)?)?;
         match found {
             Some(found) => Ok(found),
             None => Ok(serde_json::from_slice(&bytes).map_err(told)?),
@@ -168,21 +162,27 @@ impl Workers {
     /// Numbers of all workers, which need not have as many, each with how many cells they are of.
     pub(crate) fn gather(&self, mine: &[f32], n_cells: usize) -> Result<Vec<(Vec<f32>, usize)>> {
         let Some(transport) = self.transport() else { return Ok(vec![(mine.to_vec(), n_cells)]) };
-        let mut sizes = vec![0; 2 * self.size()];
-        transport.gather_words(&[mine.len() as u64, n_cells as u64], &mut sizes)?;
+        let sizes = transport.gather_words(&[mine.len() as u64, n_cells as u64])?;
         let sizes: Vec<usize> =
             sizes.into_iter().map(|size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
         let (sizes, _) = sizes.as_chunks::<2>();
         let longest = sizes.iter().map(|[len, _]| *len).max().unwrap_or(0);
         let padded = [mine, &vec![0.0; longest - mine.len()]].concat();
-        let mut all = vec![0.0; longest * self.size()];
-        if longest > 0 {
-            transport.gather(&padded, &mut all)?;
-        }
+        let all = if longest > 0 { transport.gather(&padded)? } else { Vec::new() };
         let part = |(worker, [len, n_cells]): (usize, &[usize; 2])| {
             (all[worker * longest..][..*len].to_vec(), *n_cells)
         };
         Ok(sizes.iter().enumerate().map(part).collect())
+    }
+
+    /// The sums of numbers on the device, `[n]`, of all workers, in an order of its own.
+    pub(crate) fn sum(&self, mine: Tensor<1>) -> Result<Tensor<1>> {
+        if let Some(sum) = &self.on_device {
+            return sum.sum(mine);
+        }
+        let Some(transport) = self.transport() else { return Ok(mine) };
+        let device = mine.device();
+        Ok(Tensor::from_data(transport.sum(host_values(mine))?.as_slice(), &device))
     }
 
     /// Waits until all workers are here.
@@ -196,8 +196,7 @@ impl Workers {
     /// The sums of numbers of all workers.
     pub(crate) fn sums<const N: usize>(&self, mine: [u64; N]) -> Result<[u64; N]> {
         let Some(transport) = self.transport() else { return Ok(mine) };
-        let mut all = vec![0; N * self.size()];
-        transport.gather_words(&mine, &mut all)?;
+        let all = transport.gather_words(&mine)?;
         Ok(std::array::from_fn(|place| all.iter().skip(place).step_by(N).sum()))
     }
 

@@ -118,19 +118,24 @@ impl Post {
 }
 
 impl Mpi {
-    fn ask(&self, ask: Ask) -> scgpt_train::Result<Answer> {
-        let gone = || Error::Workers("the thread that reaches the other workers has ended".into());
-        let answers = self.answers.lock().map_err(|_| gone())?;
-        self.asks.send(ask).map_err(|_| gone())?;
-        answers.recv().map_err(|_| gone())?.map_err(Error::Workers)
+    fn begin(&self, ask: Ask) -> scgpt_train::Result<()> {
+        self.asks.send(ask).map_err(|_| gone())
     }
 
-    fn numbers(&self, ask: Ask, into: &mut [f32]) -> scgpt_train::Result<()> {
-        if let Answer::Numbers(numbers) = self.ask(ask)? {
-            into.copy_from_slice(&numbers);
-        }
-        Ok(())
+    fn answer<T>(&self, of_kind: fn(Answer) -> Option<T>) -> scgpt_train::Result<T> {
+        let answers = self.answers.lock().map_err(|_| gone())?;
+        let answer = answers.recv().map_err(|_| gone())?.map_err(Error::Workers)?;
+        of_kind(answer).ok_or_else(|| Error::Workers("an answer that nobody asked for".into()))
     }
+
+    fn numbers(&self, ask: Ask) -> scgpt_train::Result<Vec<f32>> {
+        self.begin(ask)?;
+        self.exchanged()
+    }
+}
+
+fn gone() -> Error {
+    Error::Workers("the thread that reaches the other workers has ended".into())
 }
 
 impl fmt::Debug for Mpi {
@@ -148,30 +153,32 @@ impl Transport for Mpi {
         self.size
     }
 
-    fn exchange(&self, mine: &[f32], theirs: &mut [f32]) -> scgpt_train::Result<()> {
-        self.numbers(Ask::Exchange(mine.to_vec()), theirs)
+    fn begin_exchange(&self, mine: Vec<f32>) -> scgpt_train::Result<()> {
+        self.begin(Ask::Exchange(mine))
     }
 
-    fn gather(&self, mine: &[f32], all: &mut [f32]) -> scgpt_train::Result<()> {
-        self.numbers(Ask::Gather(mine.to_vec()), all)
+    fn exchanged(&self) -> scgpt_train::Result<Vec<f32>> {
+        self.answer(
+            |answer| if let Answer::Numbers(numbers) = answer { Some(numbers) } else { None },
+        )
     }
 
-    fn sum(&self, numbers: &mut [f32]) -> scgpt_train::Result<()> {
-        self.numbers(Ask::Sum(numbers.to_vec()), numbers)
+    fn gather(&self, mine: &[f32]) -> scgpt_train::Result<Vec<f32>> {
+        self.numbers(Ask::Gather(mine.to_vec()))
     }
 
-    fn gather_words(&self, mine: &[u64], all: &mut [u64]) -> scgpt_train::Result<()> {
-        if let Answer::Words(words) = self.ask(Ask::GatherWords(mine.to_vec()))? {
-            all.copy_from_slice(&words);
-        }
-        Ok(())
+    fn gather_words(&self, mine: &[u64]) -> scgpt_train::Result<Vec<u64>> {
+        self.begin(Ask::GatherWords(mine.to_vec()))?;
+        self.answer(|answer| if let Answer::Words(words) = answer { Some(words) } else { None })
     }
 
-    fn broadcast(&self, bytes: &mut Vec<u8>) -> scgpt_train::Result<()> {
-        if let Answer::Bytes(all) = self.ask(Ask::Broadcast(std::mem::take(bytes)))? {
-            *bytes = all;
-        }
-        Ok(())
+    fn sum(&self, mine: Vec<f32>) -> scgpt_train::Result<Vec<f32>> {
+        self.numbers(Ask::Sum(mine))
+    }
+
+    fn broadcast(&self, bytes: Vec<u8>) -> scgpt_train::Result<Vec<u8>> {
+        self.begin(Ask::Broadcast(bytes))?;
+        self.answer(|answer| if let Answer::Bytes(bytes) = answer { Some(bytes) } else { None })
     }
 }
 

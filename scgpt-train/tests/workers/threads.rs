@@ -32,17 +32,29 @@ pub(crate) fn threads(n: usize) -> Vec<Thread> {
     all
 }
 
+fn gone(rank: usize) -> Error {
+    Error::Workers(format!("worker {rank} is gone"))
+}
+
 impl Thread {
-    /// Gives each thread its bytes, and takes what they give.
-    fn meet(&self, mine: impl Fn(usize) -> Vec<u8>) -> Result<Vec<Vec<u8>>> {
-        let gone = |rank: usize| Error::Workers(format!("worker {rank} is gone"));
-        for (rank, to) in self.to.iter().enumerate() {
-            to.send(mine(rank)).map_err(|_| gone(rank))?;
-        }
+    /// Gives each thread its bytes.
+    fn give(&self, mine: impl Fn(usize) -> Vec<u8>) -> Result<()> {
+        let give = |(rank, to): (usize, &Sender<_>)| to.send(mine(rank)).map_err(|_| gone(rank));
+        self.to.iter().enumerate().try_for_each(give)
+    }
+
+    /// Takes what each gives.
+    fn take(&self) -> Result<Vec<Vec<u8>>> {
         let take = |(rank, from): (usize, &Mutex<Receiver<Vec<u8>>>)| {
             from.lock().unwrap().recv().map_err(|_| gone(rank))
         };
         self.from.iter().enumerate().map(take).collect()
+    }
+
+    /// Gives all the same, and takes what they give.
+    fn meet(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>> {
+        self.give(|_| mine.to_vec())?;
+        self.take()
     }
 }
 
@@ -63,47 +75,41 @@ impl Transport for Thread {
         self.to.len()
     }
 
-    fn exchange(&self, mine: &[f32], theirs: &mut [f32]) -> Result<()> {
-        assert!(mine.len() == theirs.len() && mine.len().is_multiple_of(self.size()));
+    fn begin_exchange(&self, mine: Vec<f32>) -> Result<()> {
+        assert!(mine.len().is_multiple_of(self.size()));
         let part = mine.len() / self.size();
-        let all = self.meet(|rank| bytes(&mine[rank * part..(rank + 1) * part]))?;
-        theirs.iter_mut().zip(all.iter().flat_map(|it| numbers(it))).for_each(|(a, b)| *a = b);
-        Ok(())
+        self.give(|rank| bytes(&mine[rank * part..(rank + 1) * part]))
     }
 
-    fn gather(&self, mine: &[f32], all: &mut [f32]) -> Result<()> {
-        assert_eq!(all.len(), mine.len() * self.size());
-        let found = self.meet(|_| bytes(mine))?;
-        all.iter_mut().zip(found.iter().flat_map(|it| numbers(it))).for_each(|(a, b)| *a = b);
+    fn exchanged(&self) -> Result<Vec<f32>> {
+        Ok(numbers(&self.take()?.concat()).collect())
+    }
+
+    fn gather(&self, mine: &[f32]) -> Result<Vec<f32>> {
+        let mut all: Vec<f32> = numbers(&self.meet(&bytes(mine))?.concat()).collect();
         if self.is_faulty {
             let half = all.len() / 2;
             all[half..].iter_mut().for_each(|number| *number += 1.0);
         }
-        Ok(())
+        Ok(all)
+    }
+
+    fn gather_words(&self, mine: &[u64]) -> Result<Vec<u64>> {
+        let mine: Vec<u8> = mine.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let all = self.meet(&mine)?.concat();
+        Ok(all.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
     }
 
     /// In the order of the threads, but from the last to the first.
-    fn sum(&self, numbers: &mut [f32]) -> Result<()> {
-        let found = self.meet(|_| bytes(numbers))?;
-        numbers.fill(0.0);
-        for one in found.iter().rev() {
-            numbers.iter_mut().zip(self::numbers(one)).for_each(|(sum, number)| *sum += number);
+    fn sum(&self, mine: Vec<f32>) -> Result<Vec<f32>> {
+        let mut sums = vec![0.0; mine.len()];
+        for one in self.meet(&bytes(&mine))?.iter().rev() {
+            sums.iter_mut().zip(numbers(one)).for_each(|(sum, number)| *sum += number);
         }
-        Ok(())
+        Ok(sums)
     }
 
-    fn gather_words(&self, mine: &[u64], all: &mut [u64]) -> Result<()> {
-        assert_eq!(all.len(), mine.len() * self.size());
-        let found =
-            self.meet(|_| mine.iter().flat_map(|word| word.to_le_bytes()).collect())?.concat();
-        for (word, bytes) in all.iter_mut().zip(found.as_chunks().0) {
-            *word = u64::from_le_bytes(*bytes);
-        }
-        Ok(())
-    }
-
-    fn broadcast(&self, bytes: &mut Vec<u8>) -> Result<()> {
-        *bytes = self.meet(|_| bytes.clone())?.swap_remove(0);
-        Ok(())
+    fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        Ok(self.meet(&bytes)?.swap_remove(0))
     }
 }

@@ -1,6 +1,7 @@
 //! [`Line`]: which workers are there, and how the work of all ends if one is not.
 
 use std::{
+    iter,
     sync::mpsc::{Receiver, Sender},
     thread,
     time::{Duration, Instant},
@@ -161,18 +162,12 @@ impl Line {
             tell(&format!("error: {why}"));
             world.abort(1);
         }
-        // It may fail alike, and tell people itself.
-        let asks = if is_asked { None } else { self.asks.recv_timeout(PATIENCE).ok() };
-        let ends = match asks {
-            None if !is_asked => None,
-            Some(Ask::End(code, _)) => Some(code),
-            _ => {
-                self.answer(Err(why.clone()));
-                let next = self.asks.recv_timeout(PATIENCE);
-                next.ok()
-                    .and_then(|ask| if let Ask::End(code, _) = ask { Some(code) } else { None })
-            }
-        };
+        // It may fail alike, or once it hears of this, and tell people itself.
+        let mut asks = iter::from_fn(|| self.asks.recv_timeout(PATIENCE).ok()).peekable();
+        if is_asked || asks.peek().is_some_and(|ask| !matches!(ask, Ask::End(..))) {
+            self.answer(Err(why.clone()));
+        }
+        let ends = asks.find_map(|ask| if let Ask::End(code, _) = ask { Some(code) } else { None });
         if ends.is_none_or(|code| code == 0) {
             tell(&format!("error: {why}"));
         }
