@@ -1,6 +1,8 @@
 //! [`DomainNorm`]: batch normalisation of the token embeddings, one for all cells or one a domain
 //! (DSBN).
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use burn::{
     module::{Param, RunningState},
     prelude::*,
@@ -14,6 +16,9 @@ const MOMENTUM: f64 = 0.1;
 
 /// Normalises every channel over cells and tokens, with statistics of the batch while training
 /// and running statistics otherwise.
+///
+/// Those of a batch are kept, and move the running ones when that [is asked for](Self::run): so a pass that only looks
+/// moves nothing, and workers that train together move theirs alike.
 ///
 /// # Reference
 /// `dsbn.py`, `DomainSpecificBatchNorm1d`, and `model.py`, `bn`. Differs: the domain is named by
@@ -38,6 +43,22 @@ pub struct ChannelNorm {
     pub running_mean: RunningState<Tensor<1>>,
     /// The running variance of every channel, unbiased, `[d]`.
     pub running_var: RunningState<Tensor<1>>,
+    /// Of batches that have passed.
+    #[module(skip)]
+    passed: Passed,
+}
+
+/// Statistics that were kept, by all copies of a network.
+#[derive(Clone, Debug, Default)]
+struct Passed(Arc<Mutex<Vec<[Tensor<1>; 2]>>>);
+
+/// Statistics of a batch.
+#[derive(Clone, Debug)]
+pub struct BatchStatistics {
+    /// Number of the domain; 0 if there is one norm for all.
+    pub domain: usize,
+    /// The mean of every channel, and its unbiased variance, `[d]` each.
+    pub both: [Tensor<1>; 2],
 }
 
 impl DomainNorm {
@@ -55,7 +76,7 @@ impl DomainNorm {
     }
 
     /// Normalises `x`: on a device that records gradients by the statistics of this batch, which
-    /// also move the running ones, otherwise by the running statistics.
+    /// are kept, otherwise by the running statistics.
     ///
     /// # Shapes
     /// - x, output: `[b, t, d]`
@@ -71,10 +92,7 @@ impl DomainNorm {
 
     /// As [`forward`](Self::forward), in f32, as statistics need all their digits.
     fn forward_f32(&self, x: Tensor<3>, parts: &[Tensor<3>], domain: usize) -> Tensor<3> {
-        let norm = match self {
-            Self::Batch(norm) => norm,
-            Self::Domains(domains) => &domains[domain],
-        };
+        let norm = &self.norms()[if matches!(self, Self::Batch(_)) { 0 } else { domain }];
         if !x.device().is_autodiff() {
             return norm.normalise(x, norm.running_mean.value(), norm.running_var.value());
         }
@@ -90,6 +108,44 @@ impl DomainNorm {
     }
 }
 
+impl DomainNorm {
+    fn norms(&self) -> &[ChannelNorm] {
+        match self {
+            Self::Batch(norm) => std::slice::from_ref(norm),
+            Self::Domains(norms) => norms,
+        }
+    }
+
+    /// Takes the statistics that were kept, of each domain in the order of the passes.
+    pub fn take_statistics(&self) -> Vec<BatchStatistics> {
+        let taken = |(domain, norm): (usize, &ChannelNorm)| {
+            let all = std::mem::take(&mut *norm.passed.lock());
+            all.into_iter().map(move |both| BatchStatistics { domain, both })
+        };
+        self.norms().iter().enumerate().flat_map(taken).collect()
+    }
+
+    /// Moves the running statistics by those of batches, one after the other.
+    ///
+    /// # Panics
+    /// If the network has no such domain.
+    pub fn run(&self, statistics: &[BatchStatistics]) {
+        for BatchStatistics { domain, both } in statistics {
+            let norm = &self.norms()[*domain];
+            for (running, new) in [&norm.running_mean, &norm.running_var].into_iter().zip(both) {
+                let old = running.value_sync();
+                running.update((old * (1.0 - MOMENTUM) + new.clone() * MOMENTUM).detach());
+            }
+        }
+    }
+}
+
+impl Passed {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<[Tensor<1>; 2]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl ChannelNorm {
     /// A norm without scale and shift.
     fn new(d: usize, device: &Device) -> Self {
@@ -98,6 +154,7 @@ impl ChannelNorm {
             beta: None,
             running_mean: RunningState::new(Tensor::zeros([d], device)),
             running_var: RunningState::new(Tensor::ones([d], device)),
+            passed: Passed::default(),
         }
     }
 
@@ -107,7 +164,7 @@ impl ChannelNorm {
         Self { gamma: parameter(1.0), beta: parameter(0.0), ..Self::new(d, device) }
     }
 
-    /// Normalises by the statistics of the tokens where `part` is 1, and updates the running ones.
+    /// Normalises by the statistics of the tokens where `part` is 1, and keeps them.
     fn train(&self, x: Tensor<3>, part: &Tensor<3>) -> Tensor<3> {
         let n = part.clone().sum_dim(0).sum_dim(1); // [1, 1, 1]
         let mean = (x.clone() * part.clone()).sum_dim(0).sum_dim(1) / n.clone(); // [1, 1, d]
@@ -115,12 +172,8 @@ impl ChannelNorm {
         let var = deviation.square().sum_dim(0).sum_dim(1) / n.clone();
         let d = x.dims()[2];
         let unbiased = var.clone().detach() * n.clone() / (n - 1.0).clamp_min(1.0);
-        for (running, new) in
-            [(&self.running_mean, mean.clone().detach()), (&self.running_var, unbiased)]
-        {
-            let old = running.value_sync();
-            running.update((old * (1.0 - MOMENTUM) + new.reshape([d]) * MOMENTUM).detach());
-        }
+        let both = [mean.clone().detach(), unbiased].map(|kept| kept.reshape([d]));
+        self.passed.lock().push(both);
         self.normalise(x, mean.reshape([d]), var.reshape([d]))
     }
 

@@ -80,7 +80,7 @@ pub use crate::{
         Activation, AttentionKind, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme,
         PaddedStates, ScgptConfig, ValueEncoding,
     },
-    domain_norm::{ChannelNorm, DomainNorm},
+    domain_norm::{BatchStatistics, ChannelNorm, DomainNorm},
     embed::{
         BinnedValues, ConditionEncoder, ContinuousValues, GeneEncoder, PerturbationEncoder,
         ValueEncoder,

@@ -1,7 +1,7 @@
 //! [`TrainConfig`]: how a network is trained, whatever the task.
 
 use scgpt_data::Setting;
-use scgpt_model::{InputNorm, Lora, ScgptConfig};
+use scgpt_model::{Lora, ScgptConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -170,10 +170,6 @@ impl TrainConfig {
         if let Some(norm) = self.clip_norm.filter(|norm| *norm <= 0.0 || norm.is_nan()) {
             let problem = format!("is {norm}, expected a positive number");
             problems.push(Setting("clip_norm").wrong(problem));
-        }
-        if self.gather_cells && network.input_norm != InputNorm::None {
-            let problem = "is true, but two passes of a batch would move running statistics twice: train without batch norm";
-            problems.push(Setting("gather_cells").wrong(problem));
         }
         self.optimizer.problems(&mut problems);
         problems.extend(self.schedule.problem());

@@ -8,7 +8,7 @@ use std::{
 
 use burn::prelude::*;
 use scgpt_data::{Keyed, Purpose, Setting, similar_names};
-use scgpt_model::{Adapters, InputNorm, Scgpt, ScgptConfig, recomputes};
+use scgpt_model::{Adapters, Scgpt, ScgptConfig, recomputes};
 
 use crate::{
     checkpoint::{Best, Checkpoints, State},
@@ -84,7 +84,7 @@ pub fn fit<T: Task>(
     }
     let workers = run.workers;
     if workers.size() > 1 {
-        shareable(config, network, workers.size())?;
+        shareable(config, workers.size())?;
         check_settings(workers, &run.settings)?;
     }
     let checkpoints =
@@ -389,11 +389,11 @@ impl<T: Task> Session<'_, T> {
     /// Saves the state, once all workers are found to have the same network; none goes on before it is saved.
     fn save(&self) -> Result<()> {
         let workers = self.run.workers;
-        check_alike(workers, self.model())?;
+        // `valid` gathers running statistics first.
+        let model = self.model().valid();
+        check_alike(workers, &model)?;
         workers.first_says(|| {
-            // `valid` gathers running statistics first.
-            let path =
-                self.checkpoints.save(&self.state, &self.model().valid(), &self.optimizer)?;
+            let path = self.checkpoints.save(&self.state, &model, &self.optimizer)?;
             self.watch.event(&Event::Checkpoint { path: &path });
             Ok(())
         })
@@ -426,7 +426,7 @@ impl<T: Task> Session<'_, T> {
 }
 
 /// Checks that so many workers can share a training.
-fn shareable(config: &TrainConfig, network: &ScgptConfig, workers: usize) -> Result<()> {
+fn shareable(config: &TrainConfig, workers: usize) -> Result<()> {
     let mut problems = Vec::new();
     if config.accumulate < workers as u64 {
         let problem = format!(
@@ -434,10 +434,6 @@ fn shareable(config: &TrainConfig, network: &ScgptConfig, workers: usize) -> Res
             config.accumulate
         );
         problems.push(Setting("accumulate").wrong(problem));
-    }
-    if network.input_norm != InputNorm::None {
-        let problem = "has running statistics, which workers do not share: train it by one";
-        problems.push(Setting("input_norm").wrong(problem));
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::Config(problems)) }
 }

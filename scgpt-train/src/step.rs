@@ -6,6 +6,7 @@ use scgpt_model::Scgpt;
 use crate::{
     computed::Computed,
     error::Result,
+    norms::Norms,
     precision::Precision,
     schedule::Progress,
     step_cells::StepCells,
@@ -26,7 +27,7 @@ pub(crate) struct Group<B> {
 /// batch: every mean is weighted by what it is a mean over. Returns them and the number of cells.
 ///
 /// Objectives between cells (ECS, contrastive) see the cells of one batch at a time, or of all if it
-/// `gathers` them; batch statistics those of one.
+/// `gathers` them; batch norm those of one.
 pub(crate) fn compute<T: Task>(
     task: &T,
     model: &Scgpt,
@@ -39,6 +40,7 @@ pub(crate) fn compute<T: Task>(
     let sizes = group.own.iter().map(|batch| [batch.n_targets() as u64, batch.n_cells() as u64]);
     let own = sizes.fold([0, 0], |sum: [u64; 2], size| [sum[0] + size[0], sum[1] + size[1]]);
     let all = workers.sums(own)?;
+    let mut norms = Norms::of(model);
     let working = precision.working_copy(model, device);
     let model = working.as_ref().unwrap_or(model);
     let training = device.clone().autodiff();
@@ -57,17 +59,22 @@ pub(crate) fn compute<T: Task>(
         for (round, batch) in group.own.iter().enumerate() {
             let terms = losses(looking.as_ref().unwrap_or(model), round, batch);
             own.push((StepCells::compared(&terms), batch.n_cells()));
+            norms.passed(rounds > 1);
             only = (rounds == 1).then_some(terms);
         }
         cells = Some(StepCells::gathered(&own, group.size, workers)?);
     }
-    let mut sum = Sum::new(workers, model);
+    let mut sum = Sum::new(workers, model, device);
     for round in 0..rounds {
         let Some(batch) = group.own.get(round) else {
             sum.add(Computed::default())?;
             continue;
         };
-        let mut terms = only.take().unwrap_or_else(|| losses(model, round, batch));
+        let mut terms = only.take().unwrap_or_else(|| {
+            let terms = losses(model, round, batch);
+            norms.passed(false);
+            terms
+        });
         let shares = Shares::new((batch.n_targets(), batch.n_cells()), all);
         terms.scale(|term| shares.of(term));
         if let Some(cells) = &cells {
@@ -75,5 +82,7 @@ pub(crate) fn compute<T: Task>(
         }
         sum.add(Computed::of(&terms, model, loss_scale))?;
     }
-    Ok((sum.total(device)?, usize::try_from(all[1]).unwrap_or(usize::MAX)))
+    let total = sum.total()?;
+    norms.run(rounds, workers, &training)?;
+    Ok((total, usize::try_from(all[1]).unwrap_or(usize::MAX)))
 }

@@ -17,7 +17,7 @@ use std::{
 
 use burn::prelude::*;
 use scgpt_data::{CellTokens, GeneToken, Keyed, Purpose};
-use scgpt_model::{Scgpt, ScgptConfig};
+use scgpt_model::{InputNorm, Scgpt, ScgptConfig};
 use scgpt_train::{
     Error, Event, LossTerms, Metric, Objectives, Outcome, Precision, Progress, Reduce, Result,
     RunOptions, Task, TrainBatch, TrainCell, TrainConfig, TrainObserver, Workers, fit,
@@ -37,11 +37,13 @@ struct Cells {
     batch: usize,
     /// The batch that cannot be read.
     bad: Option<u64>,
+    /// Of the network that learns from them.
+    norm: InputNorm,
 }
 
 impl Cells {
     fn of(objectives: Objectives) -> Self {
-        Self { objectives, batch: BATCH, bad: None }
+        Self { objectives, batch: BATCH, bad: None, norm: InputNorm::None }
     }
 }
 
@@ -98,7 +100,7 @@ impl Task for Cells {
     }
 }
 
-fn network() -> ScgptConfig {
+fn network(input_norm: InputNorm) -> ScgptConfig {
     ScgptConfig {
         d_model: 16,
         n_heads: 2,
@@ -108,6 +110,7 @@ fn network() -> ScgptConfig {
         n_classes: 3,
         n_domains: 2,
         dar: true,
+        input_norm,
         zero_probability: true,
         gepc: Some(scgpt_model::GepcStyle::default()),
         ..ScgptConfig::new(GENES)
@@ -145,8 +148,8 @@ impl TrainObserver for Watch {
     }
 }
 
-/// The weights of the first worker, the same in all runs; the others begin with weights of their own, and get these.
-static FIRST: OnceLock<Scgpt> = OnceLock::new();
+/// The weights of the first worker, the same in all runs, without and with batch norm; the others begin with weights of their own, and get these.
+static FIRST: [OnceLock<Scgpt>; 2] = [const { OnceLock::new() }; 2];
 
 struct Run<'a> {
     task: &'a Cells,
@@ -159,9 +162,10 @@ struct Run<'a> {
 impl Run<'_> {
     fn by(&self, workers: &Workers, watch: &dyn TrainObserver) -> Result<Outcome> {
         let device = Device::flex();
-        let network = network();
+        let network = network(self.task.norm);
         let own = network.init(&device).unwrap();
-        let model = if workers.is_first() { FIRST.get_or_init(|| own).clone() } else { own };
+        let first = &FIRST[usize::from(self.task.norm != InputNorm::None)];
+        let model = if workers.is_first() { first.get_or_init(|| own).clone() } else { own };
         let mut run = RunOptions::new(self.folder);
         run.settings = json!({ "train": self.config });
         run.resume = self.resume;
@@ -277,6 +281,29 @@ fn gathered_cells_are_compared_as_those_of_one_large_batch() {
     };
     assert!(difference(&alone) < 1e-5, "{}", difference(&alone));
     assert!(difference(&apart) > 1e-3, "{}", difference(&apart));
+}
+
+#[test]
+fn running_statistics_move_by_the_batches_of_all() {
+    let none = Objectives { ecs_threshold: 0.3, ..Objectives::default() };
+    for objectives in [
+        Objectives { gep: 1.0, ..none },
+        // Two passes of each batch; and where cells are gathered, two more that only look.
+        Objectives { contrastive: 1.0, ..none },
+    ] {
+        let task = Cells { norm: InputNorm::Batch, ..Cells::of(objectives) };
+        let mut alone = Vec::new();
+        for gather_cells in [false, true] {
+            let config = TrainConfig { gather_cells, ..config(4) };
+            alone.push(trained(&task, &config, 1));
+            for n in [2, 3, 4] {
+                let shared = trained(&task, &config, n);
+                assert!(Some(&shared) == alone.last(), "{n}, {gather_cells}, {objectives:?}");
+            }
+        }
+        let compares = objectives.contrastive > 0.0;
+        assert_eq!(alone[0] != alone[1], compares, "{objectives:?}");
+    }
 }
 
 #[test]
