@@ -37,6 +37,8 @@ pub enum Purpose {
     Forest = 21,
     /// Which half of a cell each of its counts goes to.
     Thin = 22,
+    /// Which cells of an epoch are shuffled together.
+    Window = 23,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.

@@ -23,6 +23,7 @@ mod joined;
 mod manifest;
 mod order;
 mod pack;
+mod permutation;
 mod schema;
 mod sink;
 mod writer;

@@ -169,6 +169,9 @@ impl<'a> Pretraining<'a> {
             let groups = groups.collect::<Result<Vec<_>, _>>()?;
             split = split.balanced(|cell| groups[cell]);
         }
+        if let Some(window) = config.shuffle_window {
+            split = split.windowed(window);
+        }
         if split.training().is_empty() {
             return Err(Error::option(format!(
                 "`{}` has {} cells, {} of them held out: none is left to train on",

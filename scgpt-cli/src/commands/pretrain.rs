@@ -74,6 +74,10 @@ pub(crate) struct PretrainArgs {
     /// Label column of the shards whose labels all come as often, however many cells they have
     #[arg(long, value_name = "NAME", env = "SCGPT_BALANCE")]
     balance: Option<String>,
+    /// Shuffle about that many cells together, not all: for shards that are larger than memory, or on a disk that is
+    /// slow to seek [default: all]
+    #[arg(long, value_name = "CELLS", env = "SCGPT_SHUFFLE_WINDOW")]
+    shuffle_window: Option<usize>,
     /// Learn the classes of this label column of the shards, too
     #[arg(long, value_name = "NAME", env = "SCGPT_CLASS_COLUMN")]
     class_column: Option<String>,
@@ -208,6 +212,7 @@ impl PretrainArgs {
         if self.balance.is_some() {
             settings.balance.clone_from(&self.balance);
         }
+        settings.shuffle_window = self.shuffle_window.or(settings.shuffle_window);
         if let Some(column) = &self.class_column {
             settings.class_column = Some(column.clone());
             if settings.objectives.class == 0.0 {

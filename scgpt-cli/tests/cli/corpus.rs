@@ -64,6 +64,12 @@ fn studies_become_a_corpus_that_is_shown_and_drawn_from() {
     place.refused(&classes, &["of the shards has no label in `n_genes`"]);
     // Cells that are not read need no label.
     place.done(&[&classes[..], &["--where", "n_genes IS NOT NULL"]].concat());
+    let near = [&train[..], &["--shuffle-window"]].concat();
+    place.done(&[&near[..], &["64", "-o", "near"]].concat());
+    let settings = fs::read_to_string(place.path("near/config.toml")).unwrap();
+    assert!(settings.contains("shuffle_window = 64"), "{settings}");
+    let parts = ["--shuffle-window is 3, expected at least 4", "does not go with --balance"];
+    place.refused(&[&near[..], &["3", "--balance", "batch", "-o", "wrong"]].concat(), &parts);
     let train = [&train[..], &["--balance", "cell_type"]].concat();
     let more = ["--where", condition, "-o", "run", "--json"];
     let report = parsed(&place.done(&[&train[..], &more].concat()).stdout);

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::permutation::{Permutation, Windows};
 use crate::{
     error::{Error, Result},
     keyed::{Keyed, Purpose},
@@ -32,6 +33,8 @@ pub struct CellSplit {
     held_out: Arc<[u32]>,
     /// The cells to train on by group, if groups are balanced.
     groups: Arc<[Arc<[u32]>]>,
+    /// Cells that are shuffled together, if not all are.
+    window: Option<usize>,
 }
 
 impl CellSplit {
@@ -62,7 +65,8 @@ impl CellSplit {
             if is_held_out { &mut held_out } else { &mut training }.push(number);
         }
         let groups = Arc::default();
-        Ok(Self { seed, share, training: training.into(), held_out: held_out.into(), groups })
+        let (training, held_out) = (training.into(), held_out.into());
+        Ok(Self { seed, share, training, held_out, groups, window: None })
     }
 
     /// The same cells, of which every group comes as often in an epoch: `group` is that of a cell. An epoch
@@ -75,6 +79,14 @@ impl CellSplit {
         }
         self.groups = groups.into_values().map(Arc::from).collect();
         self
+    }
+
+    /// The same cells, of which about `window` are shuffled together in an epoch: runs of 256 neighbours, drawn
+    /// anew in each. So what is read at a time is no more than that, and nothing of it twice. Cells that are
+    /// [balanced](Self::balanced) come from everywhere nevertheless.
+    #[must_use]
+    pub fn windowed(self, window: usize) -> Self {
+        Self { window: Some(window), ..self }
     }
 
     /// The same cells to hold out, and `n` of those to train on, drawn by the seed: the cells of a smaller number
@@ -123,7 +135,8 @@ impl CellSplit {
     /// The order of the cells to train on in an epoch.
     pub fn order(&self, epoch: u64) -> EpochOrder {
         let order = EpochOrder::new(self.training.clone(), self.seed, epoch);
-        EpochOrder { groups: self.groups.clone(), ..order }
+        let windows = self.window.map(|n| Windows::new(order.len(), n, (self.seed, epoch)));
+        EpochOrder { groups: self.groups.clone(), windows, ..order }
     }
 }
 
@@ -134,33 +147,25 @@ fn is_held_out(seed: u64, share: f64, cell: u64) -> bool {
 /// The order of the cells in one epoch: a permutation keyed by (seed, epoch).
 ///
 /// Any position can be asked for, so that training resumes in the middle of an epoch. Nothing is
-/// stored but the cells themselves, which the epochs share: a position is sent to a place by a
-/// Feistel network over the least power of four that holds all places, and on through it until it
-/// falls among them (Black and Rogaway 2002).
+/// stored but the cells themselves, which the epochs share.
 #[derive(Clone, Debug)]
 pub struct EpochOrder {
     cells: Arc<[u32]>,
     /// The same cells by group, if every group is to come as often as any other.
     groups: Arc<[Arc<[u32]>]>,
+    /// Windows in which cells are shuffled, if not all are together.
+    windows: Option<Windows>,
     key: Keyed,
-    /// Bits of one half of the network.
-    half: u32,
+    whole: Permutation,
 }
-
-/// Four are a pseudorandom permutation of large domains; small ones take a few more.
-const ROUNDS: u64 = 8;
 
 impl EpochOrder {
     /// An order of `cells`, for example of [`CellSplit::training`].
     pub fn new(cells: impl Into<Arc<[u32]>>, seed: u64, epoch: u64) -> Self {
         let cells = cells.into();
-        let bits = usize::BITS - cells.len().saturating_sub(1).leading_zeros();
-        Self {
-            half: bits.div_ceil(2).max(1),
-            key: Keyed::new(seed, Purpose::Order, epoch, 0),
-            cells,
-            groups: Arc::default(),
-        }
+        let key = Keyed::new(seed, Purpose::Order, epoch, 0);
+        let whole = Permutation::new(cells.len(), key);
+        Self { cells, groups: Arc::default(), windows: None, key, whole }
     }
 
     /// Number of cells.
@@ -178,12 +183,10 @@ impl EpochOrder {
         if position >= self.len() {
             return None;
         }
-        let mut place = self.permute(position as u64);
-        // A walk along a cycle of the larger permutation that begins among the places ends there.
-        while place >= self.len() as u64 {
-            place = self.permute(place);
-        }
-        let place = usize::try_from(place).ok()?;
+        let place = match &self.windows {
+            Some(windows) => windows.at(position),
+            None => self.whole.at(position),
+        };
         match self.groups.len() {
             0 => self.cells.get(place).map(|&cell| cell as usize),
             n => self.of_group(place % n, place / n),
@@ -203,17 +206,6 @@ impl EpochOrder {
     /// The cells from a position to the end of the epoch.
     pub fn cells_from(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
         (position..self.len()).filter_map(|position| self.cell(position))
-    }
-
-    /// A permutation of `0..4^half`.
-    fn permute(&self, number: u64) -> u64 {
-        let mask = (1_u64 << self.half) - 1;
-        let (mut left, mut right) = (number >> self.half, number & mask);
-        for round in 0..ROUNDS {
-            let index = (round << 32) | right;
-            (left, right) = (right, left ^ (self.key.bits(index) & mask));
-        }
-        (left << self.half) | right
     }
 }
 
@@ -281,6 +273,28 @@ mod tests {
         assert!(split().limited(0).is_err());
         let other = CellSplit::new(100, 0.2, 4).unwrap().limited(10).unwrap();
         assert_ne!(split().limited(10).unwrap().training(), other.training());
+    }
+
+    #[test]
+    fn cells_of_a_window_are_near_each_other() {
+        let whole = CellSplit::new(40_000, 0.1, 5).unwrap();
+        let split = whole.clone().windowed(4096);
+        let cells: Vec<usize> = split.order(1).cells_from(0).collect();
+        let there = |window: &[usize]| {
+            let mut runs: Vec<usize> = window.iter().map(|cell| cell / 256).collect();
+            runs.sort_unstable();
+            runs.dedup();
+            runs.len()
+        };
+        // 16 runs of 256 cells to train on, with those held out between them; one has some of the last window's, too.
+        let wide = cells.chunks(4096).filter(|window| there(window) > 16 * 3).count();
+        assert!(wide <= 1, "{wide}");
+        let anywhere: Vec<usize> = whole.order(1).cells_from(0).take(4096).collect();
+        assert!(there(&anywhere) > 150, "of 157");
+        let mut sorted = cells.clone();
+        sorted.sort_unstable();
+        assert!(sorted.into_iter().eq(whole.training().iter().map(|&cell| cell as usize)));
+        assert!(split.order(1).cells_from(30_000).eq(cells[30_000..].iter().copied()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use scgpt_data::TieMode;
+use scgpt_data::{Advice, Setting, TieMode};
 use scgpt_model::{CellPooling, GepcStyle, ScgptConfig};
 use scgpt_train::{Metric, Objectives, OptimizerConfig, Precision, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,10 @@ pub struct PretrainConfig {
     /// Label column of the shards whose labels, and the lack of one, all come as often in an epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<String>,
+    /// About how many cells are shuffled together in an epoch ([`CellSplit::windowed`](scgpt_data::CellSplit::windowed));
+    /// with `None`, all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shuffle_window: Option<usize>,
     /// Label column of the shards to learn classes from (continual pre-training).
     #[serde(default)]
     pub class_column: Option<String>,
@@ -114,6 +118,7 @@ impl Preset {
             condition: None,
             cells: None,
             balance: None,
+            shuffle_window: None,
             class_column: None,
             start: GeneStart::default(),
             new_genes: NewGenes::None,
@@ -184,6 +189,13 @@ impl PretrainConfig {
             mistakes.add("unknown_shares", problem);
         }
         mistakes.check_shares([("validation_share", self.validation_share)]);
+        if let Some(window) = self.shuffle_window {
+            mistakes.check_numbers([("shuffle_window", window, self.batch_size..=usize::MAX)]);
+            if self.balance.is_some() {
+                let problem = Advice::from("does not go with ") + Setting("balance");
+                mistakes.add("shuffle_window", problem + ", which draws cells from everywhere");
+            }
+        }
         mistakes.check_new_genes(self.new_genes, self.model.is_some());
         mistakes.check_lora(&self.training, self.model.is_some());
         if self.objectives.class > 0.0 && self.class_column.is_none() {
