@@ -59,6 +59,8 @@ impl ComputeArgs {
         let name = workers::device(&self.device);
         let device = open(&name)?;
         workers::introduce(rayon::current_num_threads(), &name);
+        #[cfg(feature = "nccl")]
+        workers::meet_gpus(&device)?;
         Ok(device)
     }
 }

@@ -6,13 +6,17 @@
 mod launched;
 #[cfg(feature = "mpi")]
 mod mpi;
+#[cfg(feature = "nccl")]
+mod nccl;
+mod reducing;
 mod silent;
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::Result;
-use scgpt_train::{Reduce, Workers};
+use scgpt_train::Workers;
 
+pub(crate) use self::reducing::Reducing;
 use self::{launched::Launched, silent::Silent};
 use crate::{output::Printer, run::Run};
 
@@ -23,6 +27,9 @@ struct Crew {
     printer: Printer,
     #[cfg(feature = "mpi")]
     post: mpi::Post,
+    /// Those that sum gradients.
+    #[cfg(feature = "nccl")]
+    gpus: Option<nccl::Gpus>,
     /// Why this worker failed, if it did.
     failure: Mutex<Option<String>>,
 }
@@ -44,7 +51,7 @@ static CREW: OnceLock<Crew> = OnceLock::new();
 ///
 /// # Errors
 /// If this program cannot reach the others.
-pub(crate) fn begin(reduce: Reduce, printer: Printer) -> Result<()> {
+pub(crate) fn begin(reducing: Reducing, printer: Printer) -> Result<()> {
     let Some(launched) = Launched::found() else { return Ok(()) };
     if CREW.get().is_some() {
         return Ok(());
@@ -52,13 +59,13 @@ pub(crate) fn begin(reduce: Reduce, printer: Printer) -> Result<()> {
     if !launched.is_first() {
         silence();
     }
-    let crew = met(&launched, reduce, printer)?;
+    let crew = met(&launched, reducing, printer)?;
     CREW.get_or_init(|| crew);
     Ok(())
 }
 
 #[cfg(not(feature = "mpi"))]
-fn met(launched: &Launched, _: Reduce, _: Printer) -> Result<Crew> {
+fn met(launched: &Launched, _: Reducing, _: Printer) -> Result<Crew> {
     Err(launched.refused(
         "this program was built without the feature `mpi`, by which workers reach each other",
         "build it by `cargo install --path scgpt-cli --features mpi` (Debian: libopenmpi-dev and libclang-dev)",
@@ -66,10 +73,25 @@ fn met(launched: &Launched, _: Reduce, _: Printer) -> Result<Crew> {
 }
 
 #[cfg(feature = "mpi")]
-fn met(launched: &Launched, reduce: Reduce, printer: Printer) -> Result<Crew> {
+fn met(launched: &Launched, reducing: Reducing, printer: Printer) -> Result<Crew> {
     let (transport, post, here) = mpi::met(launched)?;
-    let workers = Workers::of(transport).summing(reduce);
-    Ok(Crew { workers, here, printer, post, failure: Mutex::default() })
+    let workers = Workers::of(transport).summing(reducing.into());
+    #[cfg(feature = "nccl")]
+    let gpus = (reducing == Reducing::Nccl).then(nccl::Gpus::default);
+    #[cfg(feature = "nccl")]
+    let workers = match &gpus {
+        Some(gpus) => workers.on_device(gpus.clone()),
+        None => workers,
+    };
+    Ok(Crew {
+        workers,
+        here,
+        printer,
+        post,
+        #[cfg(feature = "nccl")]
+        gpus,
+        failure: Mutex::default(),
+    })
 }
 
 /// Refuses to do by several workers what one does.
@@ -128,6 +150,16 @@ pub(crate) fn introduce(threads: usize, device: &str) {
     crew.printer.remark(&format!(
         "note: {n} workers on {places}{shared}; the first has {threads} {thread} and device {device}"
     ));
+}
+
+/// Meets the GPUs of the other workers, if they sum gradients.
+///
+/// # Errors
+/// If they cannot.
+#[cfg(feature = "nccl")]
+pub(crate) fn meet_gpus(device: &burn::prelude::Device) -> Result<()> {
+    let gpus = CREW.get().and_then(|crew| Some((crew, crew.gpus.as_ref()?)));
+    gpus.map_or(Ok(()), |(crew, gpus)| gpus.meet(&crew.workers, device))
 }
 
 /// Takes note of why this process fails.

@@ -8,7 +8,7 @@ use clap::Args;
 use scgpt_data::Existing;
 use scgpt_model::Lora;
 use scgpt_tasks::{NetworkConfig, NewGenes, Recipe};
-use scgpt_train::{Objectives, Precision, Reduce, TrainConfig};
+use scgpt_train::{Objectives, Precision, TrainConfig};
 
 use crate::{
     device::ComputeArgs,
@@ -17,7 +17,7 @@ use crate::{
     settings::recipe,
     training::{Begin, BeginArgs},
     warnings::Warnings,
-    workers,
+    workers::{self, Reducing},
 };
 
 /// Options of every training: from which weights to where, for how long, and on what.
@@ -59,11 +59,10 @@ pub(crate) struct RunArgs {
     /// Let objectives between cells (ECS, contrastive) see the cells of all batches of a step, not of one
     #[arg(long)]
     gather_cells: bool,
-    /// How several workers sum gradients: ordered, with the bits of one that accumulates as many batches; or fast, by
-    /// MPI, once a step
+    /// How several workers sum gradients
     #[cfg(feature = "mpi")]
-    #[arg(long, value_name = "HOW", default_value_t, env = "SCGPT_REDUCE")]
-    reduce: Reduce,
+    #[arg(long, value_enum, value_name = "HOW", default_value_t, env = "SCGPT_REDUCE")]
+    reduce: Reducing,
     /// Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them, see
     /// `scgpt inspect --system`, and bf16 or f16 on a GPU [default: f32]
     #[arg(long, value_name = "FORMAT", env = "SCGPT_PRECISION")]
@@ -110,7 +109,7 @@ impl RunArgs {
         #[cfg(feature = "mpi")]
         let reduce = self.reduce;
         #[cfg(not(feature = "mpi"))]
-        let reduce = Reduce::default();
+        let reduce = Reducing::default();
         workers::begin(reduce, printer)
     }
 
