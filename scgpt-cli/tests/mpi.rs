@@ -158,23 +158,32 @@ fn every_training_may_be_shared() {
     place.done(&[&["simulate", "-o", "raw.h5ad"], &cells[..]].concat());
     place.done(&["perturb", "prepare", "raw.h5ad", "-o", "screen.h5ad"]);
     let annotate = ["annotate", "train", "cells.h5ad", "--label", "cell_type", "--repeats", "2"];
-    let integrate = ["integrate", "cells.h5ad", "--batch-key", "batch", "--input-norm", "none"];
+    // By default with statistics of each batch, which are shared.
+    let integrate = ["integrate", "cells.h5ad", "--batch-key", "batch"];
     let perturb = ["perturb", "train", "screen.h5ad"];
+    place.done(&[&PRETRAIN[..], &["first"]].concat());
+    let model = ["--model", "first/model", "--data", "cells.h5ad", "--batch-key", "batch"];
+    let tuned = ["--fine-tune", "--epochs", "1", "--accumulate", "2", "--threshold", "-1"];
+    let networks = [&["grn", "embedding"], &model[..], &tuned].concat();
     for (args, output, model) in [
         (&annotate[..], "types#", "types#"),
         (&integrate, "out#.h5ad", "out#.model"),
         (&perturb, "screen#", "screen#"),
+        (&networks, "genes#", "genes#.model"),
     ] {
         let named = |n: &str| output.replace('#', n);
-        let rest = ["--config", "tiny.toml", "--no-baselines", "-o"];
-        let args = [args, &rest].concat();
+        let settings: &[&str] = if args[0] == "grn" { &[] } else { &["--config", "tiny.toml"] };
+        let args = [args, settings, &["--no-baselines", "-o"]].concat();
         place.done(&[&args[..], &[&named("1")]].concat());
         let ended = done(&place, 2, &[&args[..], &[&named("2")]].concat());
         let read = |n: &str| {
             fs::read(place.path(&model.replace('#', n)).join("model.safetensors")).unwrap()
         };
         assert!(read("1") == read("2"), "{args:?}");
-        let reports = ended.stdout.lines().filter(|line| line.starts_with("report ")).count();
+        // The last line of a result, whichever it has.
+        let is_last =
+            |line: &&str| line.starts_with(if args[0] == "grn" { "output " } else { "report " });
+        let reports = ended.stdout.lines().filter(is_last).count();
         assert_eq!(reports, 1, "{}", ended.stdout);
     }
     assert_no_leftovers(&place);
@@ -308,7 +317,6 @@ fn what_workers_cannot_share_is_said_once() {
     refused(2, &[&PRETRAIN[..], &["none", "--resume"]].concat(), "no run to resume");
     let integrate = ["integrate", "cells.h5ad", "--batch-key", "batch", "-o", "out.h5ad"];
     let with = |more: &[&'static str]| [&integrate[..], more].concat();
-    refused(2, &with(&["--config", "tiny.toml", "--no-baselines"]), "--input-norm has running");
     refused(2, &with(&["--method", "pca"]), "trains no network");
     refused(2, &with(&["--config", "tiny.toml", "--ablate"]), "--ablate trains");
     // Those that have nothing to do with each other.

@@ -14,7 +14,6 @@ use scgpt_data::{Additions, CellSource, Existing, OutputKind, Place, Source, che
 use scgpt_eval::network::{GeneSets, ProgrammeOptions};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
-    NewGenes,
     embed::{Embedder, VariableOptions},
     grn::{
         EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, NO_START, NetworkMethod,
@@ -23,7 +22,10 @@ use scgpt_tasks::{
 };
 use serde::Serialize;
 
-use self::tables::{additions, means, of_types, similar};
+use self::{
+    fine_tune::FineTuneArgs,
+    tables::{additions, means, of_types, similar},
+};
 use super::{Format, MakerArgs, is_result, write_baselines};
 use crate::{
     better::Again,
@@ -108,31 +110,9 @@ pub(crate) struct EmbeddingArgs {
     /// with --contextual, else raw, as the reference]
     #[arg(long, value_enum, env = "SCGPT_COSINE")]
     cosine: Option<Cosine>,
-    /// First fine-tune the model on the cells as `scgpt integrate` does, whose artefact will be beside
-    /// the folder, with .model; with --contextual without normalisation by batch
-    #[arg(long, requires_all = ["data", "batch_key"])]
-    fine_tune: bool,
-    /// Passes over the cells of --fine-tune [default: that of integrate]
-    #[arg(long, value_name = "N", requires = "fine_tune", env = "SCGPT_EPOCHS")]
-    epochs: Option<u64>,
-    /// Genes that the model does not know, for --fine-tune: left out (none), or added with vectors that are
-    /// drawn (random) or mapped from their co-expression with known genes (spectral) [default: none]
-    #[arg(
-        long,
-        value_enum,
-        value_name = "VECTORS",
-        requires = "fine_tune",
-        env = "SCGPT_NEW_GENES"
-    )]
-    new_genes: Option<NewGenes>,
-    /// Rank of adapters that learn in --fine-tune instead of the model's weights, for less memory [default: all
-    /// weights learn]
-    #[arg(long, value_name = "RANK", requires = "fine_tune", env = "SCGPT_LORA")]
-    lora: Option<usize>,
-    /// Tell what --fine-tune will need, by a few of its steps, and leave nothing
-    #[arg(long, requires = "fine_tune", conflicts_with = "resume")]
-    #[serde(skip)]
-    plan: bool,
+    #[command(flatten)]
+    #[serde(flatten)]
+    tuning: FineTuneArgs,
     /// Column of obs with cell types: scores, and with --contextual vectors and networks, of each
     /// [default: for scores, one that looks like cell types]
     #[arg(long, value_name = "NAME", requires = "data", env = "SCGPT_PER")]
@@ -218,17 +198,14 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let inputs = args.maker.model.iter().chain(&args.data).chain(&args.gmt);
     check_apart(&args.output, inputs.map(PathBuf::as_path).chain(genes_file))?;
     let method = args.check_method()?;
-    if args.fine_tune {
-        let does = "--fine-tune is by one process: several train by `scgpt integrate`, whose artefact is a --model";
-        workers::refuse(does)?;
-    }
-    let training = args.fine_tune.then(|| fine_tune::claim(args)).transpose()?;
+    let training = args.tuning.claim(args, printer)?;
     let existing = match &training {
         Some(training) => training.existing(&args.output)?,
         None => args.begin.existing(),
     };
-    // A result is of one run: the folder appears whole or not at all.
-    let place = Place::deep_folder(&args.output, existing, FOLDER)?;
+    // A result is of one run: the folder appears whole or not at all. A worker that follows the first writes none.
+    let is_first = workers::current().is_first();
+    let place = is_first.then(|| Place::deep_folder(&args.output, existing, FOLDER)).transpose()?;
     let libraries = args.gmt.iter().map(|path| GeneSets::read(path));
     let libraries = libraries.collect::<Result<Vec<_>, _>>()?;
     let genes = args.genes.as_deref().map(names).transpose()?;
@@ -250,6 +227,7 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
         }
         _ => None,
     };
+    let Some(place) = place else { return Ok(()) };
     let model =
         tuned.as_deref().or(args.maker.model.as_deref()).filter(|_| method.rule().is_none());
     let open = |model| Embedder::open(model, &device, Strictness::Strict);
@@ -323,7 +301,7 @@ impl EmbeddingArgs {
             NetworkMethod::Best if self.no_baselines => {
                 bail!("--method best has nothing to choose among with --no-baselines")
             }
-            _ if method.rule().is_some() && self.fine_tune => {
+            _ if method.rule().is_some() && self.tuning.fine_tune => {
                 bail!("--fine-tune is about a model, and --method {name} has none")
             }
             _ => {}
@@ -345,6 +323,7 @@ impl EmbeddingArgs {
             "cosine",
             "fine_tune",
             "epochs",
+            "accumulate",
             "new_genes",
             "threshold",
             "precision",

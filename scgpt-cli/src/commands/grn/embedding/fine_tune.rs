@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use burn::prelude::Device;
+use clap::Args;
 use scgpt_data::Source;
 use scgpt_model::{InputNorm, Lora};
 use scgpt_tasks::{
-    LearnOptions, Recipe,
+    LearnOptions, NewGenes, Recipe,
     integrate::{IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integration},
 };
+use serde::Serialize;
 
 use super::EmbeddingArgs;
 use crate::{
@@ -17,15 +19,71 @@ use crate::{
     plan::{Load, Plan},
     training::Training,
     warnings::Warnings,
+    workers::{self, Reducing},
 };
 
 /// Optimiser steps between checkpoints, beside those at validations.
 const CHECKPOINT_EVERY: u64 = 200;
 
-/// Claims the folder of the artefact; see [`Training::claim`].
-pub(super) fn claim(args: &EmbeddingArgs) -> Result<Training> {
-    let inputs = args.data.as_deref().into_iter().chain(args.maker.model.as_deref());
-    Training::claim(&artefact(&args.output)?, args.begin.begin(), IntegrateArtefact::is_at, inputs)
+/// Options of the fine-tuning.
+#[derive(Debug, Args, Serialize)]
+pub(super) struct FineTuneArgs {
+    /// First fine-tune the model on the cells as `scgpt integrate` does, whose artefact will be beside
+    /// the folder, with .model; with --contextual without normalisation by batch
+    #[arg(long, requires_all = ["data", "batch_key"])]
+    pub(super) fine_tune: bool,
+    /// Passes over the cells of --fine-tune [default: that of integrate]
+    #[arg(long, value_name = "N", requires = "fine_tune", env = "SCGPT_EPOCHS")]
+    epochs: Option<u64>,
+    /// Batches of --fine-tune whose gradients are added up for a step; several workers share them [default: 1]
+    #[arg(long, value_name = "N", requires = "fine_tune", env = "SCGPT_ACCUMULATE")]
+    accumulate: Option<u64>,
+    /// Genes that the model does not know, for --fine-tune: left out (none), or added with vectors that are
+    /// drawn (random) or mapped from their co-expression with known genes (spectral) [default: none]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "VECTORS",
+        requires = "fine_tune",
+        env = "SCGPT_NEW_GENES"
+    )]
+    new_genes: Option<NewGenes>,
+    /// Rank of adapters that learn in --fine-tune instead of the model's weights, for less memory [default: all
+    /// weights learn]
+    #[arg(long, value_name = "RANK", requires = "fine_tune", env = "SCGPT_LORA")]
+    lora: Option<usize>,
+    /// Tell what --fine-tune will need, by a few of its steps, and leave nothing
+    #[arg(long, requires = "fine_tune", conflicts_with = "resume")]
+    #[serde(skip)]
+    plan: bool,
+}
+
+impl FineTuneArgs {
+    /// Meets other workers, if there are any, and claims the folder of the artefact; see [`Training::claim`].
+    pub(super) fn claim(&self, args: &EmbeddingArgs, printer: Printer) -> Result<Option<Training>> {
+        if !self.fine_tune {
+            return Ok(None);
+        }
+        if self.plan {
+            workers::refuse("--plan rehearses a training by one process")?;
+        }
+        workers::begin(Reducing::default(), printer)?;
+        let inputs = args.data.as_deref().into_iter().chain(args.maker.model.as_deref());
+        let (output, begin) = (artefact(&args.output)?, args.begin.begin());
+        Training::claim(&output, begin, IntegrateArtefact::is_at, inputs).map(Some)
+    }
+
+    /// Changes the settings of the integration.
+    fn apply(&self, config: &mut IntegrateConfig) {
+        config.new_genes = self.new_genes.unwrap_or_default();
+        let training = &mut config.training;
+        if let Some(epochs) = self.epochs {
+            training.epochs = epochs;
+            training.least_steps = None;
+        }
+        training.accumulate = self.accumulate.unwrap_or(training.accumulate);
+        training.lora = self.lora.map(Lora::of_rank).or(training.lora);
+    }
 }
 
 /// Path of the artefact of the integration. It is beside the folder of the results, as that is
@@ -52,13 +110,8 @@ pub(super) fn run(
     let mut config = IntegrateConfig::of(Recipe::of(args.maker.model.as_deref())?);
     config.model.clone_from(&args.maker.model);
     config.hvg = args.hvg.unwrap_or(config.hvg);
-    config.new_genes = args.new_genes.unwrap_or_default();
     config.training.seed = args.tokens.seed;
-    if let Some(epochs) = args.epochs {
-        config.training.epochs = epochs;
-        config.training.least_steps = None;
-    }
-    config.training.lora = args.lora.map(Lora::of_rank).or(config.training.lora);
+    args.tuning.apply(&mut config);
     if args.contextual {
         // Tokens that are normalised by batch cannot be compared between batches.
         config.input_norm = InputNorm::None;
@@ -66,11 +119,12 @@ pub(super) fn run(
     let layer = args.stream.matrix.layer();
     let gene_names = args.stream.matrix.gene_names();
     let temporary = temporary(&args.output);
-    let (plan, place) = Plan::asked(args.plan, &artefact)?;
+    let (plan, place) = Plan::asked(args.tuning.plan, &artefact)?;
     let mut learn = LearnOptions::new(&place, &layer);
     learn.rehearse = plan.is_some();
     learn.gene_names = &gene_names;
     learn.resume = training.resumes();
+    learn.workers = workers::current();
     learn.checkpoint_every = Some(CHECKPOINT_EVERY);
     let mut options = IntegrateOptions::new(learn);
     options.batch_key = args.batch_key.as_deref();
