@@ -31,13 +31,14 @@ class Machine:
 
 
 def ordered(m: Machine, n: int, rounds: int) -> float:
-    """Each worker sends every other one its part in every round, and the sums at the end."""
+    """Each worker sends every other one its part in every round, while the next is computed, and the sums at the end."""
     gradients = PARAMETERS * m.bytes
     own = min(n, m.gpus)
     inside = gradients * (own - 1) / n / m.memory
     across = own * gradients * (n - own) / n / m.network
     once = max(inside, across) + n * m.latency
-    return (rounds + 1) * (once + gradients / m.bus)
+    left = max(0.0, once - BATCH / RATE)
+    return (rounds - 1) * left + 2 * once + (rounds + 1) * gradients / m.bus
 
 
 def fast(m: Machine, n: int, _: int) -> float:
@@ -72,7 +73,7 @@ COLUMNS = [
     ("fast, 16", fast, HOST, 16, 0.0),
     ("fast, 4, bf16", fast, replace(HOST, bytes=2), 4, 0.0),
     ("fast, 4, hidden", fast, HOST, 4, 0.7),
-    ("NVLink, 1", fast, NVLINK, 1, 0.0),
+    ("nccl, 1", fast, NVLINK, 1, 0.0),
 ]
 
 if __name__ == "__main__":
