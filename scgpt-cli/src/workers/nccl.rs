@@ -5,11 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use burn::{prelude::*, tensor::TensorData};
-use burn_cubecl::{
-    Cube, CubeBackend, CubeDevice,
-    cubecl::{Runtime, cuda::CudaRuntime},
-    tensor::CubeTensor,
-};
+use burn_cubecl::{Cube, CubeBackend, CubeDevice, cubecl::cuda::CudaRuntime, tensor::CubeTensor};
+use cubecl_runtime::runtime::Runtime;
 use cudarc::{
     driver::{CudaContext, sys::CUdeviceptr},
     nccl::{Comm, Id, ReduceOp},
@@ -38,7 +35,7 @@ impl Gpus {
     pub(super) fn meet(&self, workers: &Workers, device: &Device) -> Result<()> {
         let rank = u16::try_from(workers.rank())?;
         let mine: Vec<f32> = (0..TRIED).map(|number| f32::from(number + rank)).collect();
-        let mine = Tensor::from_data(TensorData::new(mine, [TRIED.into()]), device);
+        let mine = Tensor::from_data(TensorData::new(mine, [usize::from(TRIED)]), device);
         let CubeDevice::Cuda(gpu) = on_gpu(&mine).map_err(anyhow::Error::msg)?.device else {
             bail!("--reduce nccl is for GPUs of NVIDIA's; pass --device cuda, or --reduce fast");
         };
