@@ -337,3 +337,34 @@ fn what_workers_cannot_share_is_said_once() {
     assert_eq!(apart.code, 0, "{}", apart.stderr);
     assert!(weights(&place, "run0") == weights(&place, "run1"));
 }
+
+#[cfg(feature = "nccl")]
+#[test]
+fn gpus_sum_as_mpi_does() {
+    let place = place();
+    let with = |run: &'static str, more: &[&'static str]| [&PRETRAIN[..], &[run], more].concat();
+    let ended =
+        ended(&mut mpirun(&place, 2, &with("cpu", &["--device", "cpu", "--reduce", "nccl"])));
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("--reduce nccl sums on GPUs"), "{}", ended.stderr);
+    let listed = std::process::Command::new("nvidia-smi").arg("-L").output();
+    let n = listed.map_or(0, |listed| String::from_utf8_lossy(&listed.stdout).lines().count());
+    if n < 2 {
+        eprintln!("not run: it needs two GPUs, and there are {n}");
+        return;
+    }
+    for how in ["fast", "nccl"] {
+        done(&place, 2, &with(how, &["--device", "cuda", "--reduce", how]));
+    }
+    let losses = |run: &str| -> Vec<f64> {
+        let log = log(&place, run);
+        let record = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        log.iter().filter_map(|line| record(line)["loss"].as_f64()).collect()
+    };
+    let (fast, nccl) = (losses("fast"), losses("nccl"));
+    assert!(!fast.is_empty() && fast.len() == nccl.len());
+    // Kernels are chosen by each process anew.
+    for (fast, nccl) in fast.iter().zip(&nccl) {
+        assert!((fast - nccl).abs() < 1e-3 * fast.abs(), "{fast}, {nccl}");
+    }
+}

@@ -169,9 +169,6 @@ impl<'a> Pretraining<'a> {
             let groups = groups.collect::<Result<Vec<_>, _>>()?;
             split = split.balanced(|cell| groups[cell]);
         }
-        if let Some(window) = config.shuffle_window {
-            split = split.windowed(window);
-        }
         if split.training().is_empty() {
             return Err(Error::option(format!(
                 "`{}` has {} cells, {} of them held out: none is left to train on",
@@ -374,9 +371,12 @@ fn labels(
     Ok((Some(classes), n))
 }
 
-/// At most `n` of the cells that are trained on, the same ones in every run.
+/// At most `n` of the cells that are trained on, the same ones in every run; in the order in which they are read
+/// soonest.
 fn some(split: &CellSplit, n: usize) -> Vec<usize> {
-    split.order(VALIDATION_EPOCH).cells_from(0).take(n).collect()
+    let mut cells: Vec<usize> = split.order(VALIDATION_EPOCH).cells_from(0).take(n).collect();
+    cells.sort_unstable();
+    cells
 }
 
 /// The mean value bin of every gene over some cells.

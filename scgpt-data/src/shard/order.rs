@@ -33,8 +33,6 @@ pub struct CellSplit {
     held_out: Arc<[u32]>,
     /// The cells to train on by group, if groups are balanced.
     groups: Arc<[Arc<[u32]>]>,
-    /// Cells that are shuffled together, if not all are.
-    window: Option<usize>,
 }
 
 impl CellSplit {
@@ -66,7 +64,7 @@ impl CellSplit {
         }
         let groups = Arc::default();
         let (training, held_out) = (training.into(), held_out.into());
-        Ok(Self { seed, share, training, held_out, groups, window: None })
+        Ok(Self { seed, share, training, held_out, groups })
     }
 
     /// The same cells, of which every group comes as often in an epoch: `group` is that of a cell. An epoch
@@ -79,14 +77,6 @@ impl CellSplit {
         }
         self.groups = groups.into_values().map(Arc::from).collect();
         self
-    }
-
-    /// The same cells, of which about `window` are shuffled together in an epoch: runs of 256 neighbours, drawn
-    /// anew in each. So what is read at a time is no more than that, and nothing of it twice. Cells that are
-    /// [balanced](Self::balanced) come from everywhere nevertheless.
-    #[must_use]
-    pub fn windowed(self, window: usize) -> Self {
-        Self { window: Some(window), ..self }
     }
 
     /// The same cells to hold out, and `n` of those to train on, drawn by the seed: the cells of a smaller number
@@ -135,8 +125,7 @@ impl CellSplit {
     /// The order of the cells to train on in an epoch.
     pub fn order(&self, epoch: u64) -> EpochOrder {
         let order = EpochOrder::new(self.training.clone(), self.seed, epoch);
-        let windows = self.window.map(|n| Windows::new(order.len(), n, (self.seed, epoch)));
-        EpochOrder { groups: self.groups.clone(), windows, ..order }
+        EpochOrder { groups: self.groups.clone(), ..order }
     }
 }
 
@@ -166,6 +155,15 @@ impl EpochOrder {
         let key = Keyed::new(seed, Purpose::Order, epoch, 0);
         let whole = Permutation::new(cells.len(), key);
         Self { cells, groups: Arc::default(), windows: None, key, whole }
+    }
+
+    /// The same cells, of which about `window` are shuffled together: runs of 1024 neighbours, drawn anew in each
+    /// epoch. So what is read at a time is no more than that, and nothing of it twice. Cells that are
+    /// [balanced](CellSplit::balanced) come from everywhere nevertheless.
+    #[must_use]
+    pub fn windowed(self, window: usize) -> Self {
+        let windows = Windows::new(self.len(), window, self.key.bits(u64::MAX));
+        Self { windows: Some(windows), ..self }
     }
 
     /// Number of cells.
@@ -277,24 +275,24 @@ mod tests {
 
     #[test]
     fn cells_of_a_window_are_near_each_other() {
-        let whole = CellSplit::new(40_000, 0.1, 5).unwrap();
-        let split = whole.clone().windowed(4096);
-        let cells: Vec<usize> = split.order(1).cells_from(0).collect();
+        let whole = CellSplit::new(160_000, 0.1, 5).unwrap();
+        let order = whole.order(1).windowed(16_000);
+        let cells: Vec<usize> = order.cells_from(0).collect();
         let there = |window: &[usize]| {
-            let mut runs: Vec<usize> = window.iter().map(|cell| cell / 256).collect();
+            let mut runs: Vec<usize> = window.iter().map(|cell| cell / 1024).collect();
             runs.sort_unstable();
             runs.dedup();
             runs.len()
         };
-        // 16 runs of 256 cells to train on, with those held out between them; one has some of the last window's, too.
-        let wide = cells.chunks(4096).filter(|window| there(window) > 16 * 3).count();
+        // 16 runs of 1024 cells to train on, with those held out between them; one has some of the last window's, too.
+        let wide = cells.chunks(16 * 1024).filter(|window| there(window) > 16 * 3).count();
         assert!(wide <= 1, "{wide}");
-        let anywhere: Vec<usize> = whole.order(1).cells_from(0).take(4096).collect();
+        let anywhere: Vec<usize> = whole.order(1).cells_from(0).take(16 * 1024).collect();
         assert!(there(&anywhere) > 150, "of 157");
         let mut sorted = cells.clone();
         sorted.sort_unstable();
         assert!(sorted.into_iter().eq(whole.training().iter().map(|&cell| cell as usize)));
-        assert!(split.order(1).cells_from(30_000).eq(cells[30_000..].iter().copied()));
+        assert!(order.cells_from(30_000).eq(cells[30_000..].iter().copied()));
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub struct PretrainConfig {
     /// Label column of the shards whose labels, and the lack of one, all come as often in an epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<String>,
-    /// About how many cells are shuffled together in an epoch ([`CellSplit::windowed`](scgpt_data::CellSplit::windowed));
+    /// About how many cells are shuffled together in an epoch ([`EpochOrder::windowed`](scgpt_data::EpochOrder::windowed));
     /// with `None`, all are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shuffle_window: Option<usize>,

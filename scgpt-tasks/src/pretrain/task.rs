@@ -59,7 +59,12 @@ impl Task for PretrainTask<'_> {
     }
 
     fn batch(&self, epoch: u64, index: u64) -> Result<TrainBatch> {
-        self.make(&self.cells.batch(&self.split.order(epoch), epoch, index)?, epoch, None)
+        let order = self.split.order(epoch);
+        let order = match self.config.shuffle_window {
+            Some(window) => order.windowed(window),
+            None => order,
+        };
+        self.make(&self.cells.batch(&order, epoch, index)?, epoch, None)
     }
 
     fn losses(

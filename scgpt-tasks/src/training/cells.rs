@@ -1,5 +1,7 @@
 //! [`TrainingCells`]: turns cells of shards into tokens and batches.
 
+use std::sync::{Mutex, PoisonError};
+
 use scgpt_data::{
     Binner, CellKey, CellTokens, Collator, EpochOrder, GeneToken, Keyed, Mask, Modalities, Purpose,
     ShardFolder, SpecialToken, ThinnedCell, TieMode, TokenConfig, TokenScratch, Tokenizer,
@@ -53,6 +55,15 @@ pub(crate) struct TrainingCells<'a> {
     whole: Tokenizer,
     /// As `tokenizer`, with as many tokens as the trained network embeds a cell by.
     embedding: Tokenizer,
+    /// The window of the last batch: lengths are looked up all over the shards, once.
+    window: Mutex<Option<Window>>,
+}
+
+/// Cells of an epoch that are cut into batches together, by their lengths.
+struct Window {
+    epoch: u64,
+    number: usize,
+    cells: Vec<usize>,
 }
 
 impl<'a> TrainingCells<'a> {
@@ -85,7 +96,18 @@ impl<'a> TrainingCells<'a> {
         }
         let whole = tokenizer.clone().within(usize::MAX);
         let embedding = tokenizer.clone().within(preprocess.max_length);
-        Ok(Self { shards, network, batch_size, seed, modalities, tokenizer, whole, embedding })
+        let window = Mutex::default();
+        Ok(Self {
+            shards,
+            network,
+            batch_size,
+            seed,
+            modalities,
+            tokenizer,
+            whole,
+            embedding,
+            window,
+        })
     }
 
     /// A network as it lays out these cells when nothing is learned, `batch_size` computed at once.
@@ -191,21 +213,31 @@ impl<'a> TrainingCells<'a> {
     /// epoch, sorted by length and cut into batches, which are shuffled.
     pub(crate) fn batch(&self, order: &EpochOrder, epoch: u64, index: u64) -> Result<Vec<usize>> {
         let size = self.batch_size;
-        let per_window = BATCHES_PER_WINDOW * size;
         let position = usize::try_from(index).unwrap_or(usize::MAX);
-        let window = position / BATCHES_PER_WINDOW;
-        let mut cells = Vec::with_capacity(per_window);
-        for cell in order.cells_from(window * per_window).take(per_window) {
-            cells.push((self.shards.cell(cell)?.indices.len(), cell));
+        let number = position / BATCHES_PER_WINDOW;
+        let mut last = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_none_or(|last| (last.epoch, last.number) != (epoch, number)) {
+            *last = Some(self.window(order, epoch, number)?);
         }
-        cells.sort_unstable();
+        let cells = last.as_ref().map(|last| last.cells.as_slice()).unwrap_or_default();
         // Windows are numbered apart from the epoch's own order.
-        let key = Keyed::new(self.seed, Purpose::Order, epoch, 1 + window as u64);
+        let key = Keyed::new(self.seed, Purpose::Order, epoch, 1 + number as u64);
         let mut shuffled: Vec<usize> = (0..cells.len().div_ceil(size)).collect();
         shuffled.sort_by_key(|&batch| key.bits(batch as u64));
         let first = shuffled[position % BATCHES_PER_WINDOW] * size;
-        let end = cells.len().min(first + size);
-        Ok(cells[first..end].iter().map(|&(_, cell)| cell).collect())
+        Ok(cells[first..cells.len().min(first + size)].to_vec())
+    }
+
+    fn window(&self, order: &EpochOrder, epoch: u64, number: usize) -> Result<Window> {
+        let n = BATCHES_PER_WINDOW * self.batch_size;
+        let mut numbers: Vec<usize> = order.cells_from(number * n).take(n).collect();
+        // One sweep over the shards.
+        numbers.sort_unstable();
+        let length = |cell| Ok((self.shards.cell(cell)?.indices.len(), cell));
+        let mut cells = numbers.into_iter().map(length).collect::<Result<Vec<_>>>()?;
+        cells.sort_unstable();
+        let cells = cells.into_iter().map(|(_, cell)| cell).collect();
+        Ok(Window { epoch, number, cells })
     }
 
     /// Number of batches of an epoch of `n` cells.
