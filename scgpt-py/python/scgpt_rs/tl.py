@@ -1874,6 +1874,7 @@ def grn_embedding(
     cosine: Literal["raw", "centred"] | None = None,
     fine_tune: bool = False,
     epochs: int | None = None,
+    accumulate: int | None = None,
     new_genes: Literal["none", "random", "spectral"] | None = None,
     lora: int | None = None,
     plan: bool = False,
@@ -1943,6 +1944,9 @@ def grn_embedding(
         folder, with .model; with contextual without normalisation by batch.
     epochs : int, optional
         Passes over the cells of fine_tune [default: that of integrate].
+    accumulate : int, optional
+        Batches of fine_tune whose gradients are added up for a step; several workers share them [default:
+        1].
     new_genes : {'none', 'random', 'spectral'}, optional
         Genes that the model does not know, for fine_tune: left out (none), or added with vectors that are
         drawn (random) or mapped from their co-expression with known genes (spectral) [default: none].
@@ -2043,6 +2047,7 @@ def grn_embedding(
             "cosine": Option("--cosine"),
             "fine_tune": Option("--fine-tune", is_bare=True),
             "epochs": Option("--epochs"),
+            "accumulate": Option("--accumulate"),
             "new_genes": Option("--new-genes"),
             "lora": Option("--lora"),
             "plan": Option("--plan", is_bare=True),
@@ -2397,6 +2402,7 @@ def pretrain(
     where: str | None = None,
     cells: int | None = None,
     balance: str | None = None,
+    shuffle_window: int | None = None,
     class_column: str | None = None,
     select_by: str | None = None,
     keep: int = 2,
@@ -2444,6 +2450,9 @@ def pretrain(
         Learn from that many of the cells, drawn by the seed; a smaller number draws from among them.
     balance : str, optional
         Label column of the shards whose labels all come as often, however many cells they have.
+    shuffle_window : int, optional
+        Shuffle about that many cells together, not all: for shards that are larger than memory, or on a
+        disk that is slow to seek [default: all].
     class_column : str, optional
         Learn the classes of this label column of the shards, too.
     select_by : str, optional
@@ -2515,6 +2524,7 @@ def pretrain(
             "where": Option("--where"),
             "cells": Option("--cells"),
             "balance": Option("--balance"),
+            "shuffle_window": Option("--shuffle-window"),
             "class_column": Option("--class-column"),
             "select_by": Option("--select-by"),
             "keep": Option("--keep", default="2"),
