@@ -6,7 +6,7 @@ use crate::flags::{Asked, name};
 
 /// The largest value of every flag that is a number, by its field. Least values, and what a number
 /// means together with others, are checked by the libraries.
-const MOST: [(&str, f64); 50] = [
+const MOST: [(&str, f64); 51] = [
     ("accumulate", 65_536.0),
     ("batch_size", 65_536.0),
     ("batches", 10_000.0),
@@ -49,6 +49,7 @@ const MOST: [(&str, f64); 50] = [
     ("samples", 1_000_000.0),
     ("seed", u64::MAX as f64),
     ("shard_cells", 100_000_000.0),
+    ("shuffle_window", 4_294_967_295.0),
     ("similar", 1_000_000.0),
     ("synergy", 1.0),
     ("test", 1.0),

@@ -163,7 +163,7 @@ fn every_training_may_be_shared() {
     let perturb = ["perturb", "train", "screen.h5ad"];
     place.done(&[&PRETRAIN[..], &["first"]].concat());
     let model = ["--model", "first/model", "--data", "cells.h5ad", "--batch-key", "batch"];
-    let tuned = ["--fine-tune", "--epochs", "1", "--accumulate", "2", "--threshold", "-1"];
+    let tuned = ["--fine-tune", "--epochs", "6", "--accumulate", "2", "--threshold", "-1"];
     let networks = [&["grn", "embedding"], &model[..], &tuned].concat();
     for (args, output, model) in [
         (&annotate[..], "types#", "types#"),

@@ -17,8 +17,9 @@ const MOMENTUM: f64 = 0.1;
 /// Normalises every channel over cells and tokens, with statistics of the batch while training
 /// and running statistics otherwise.
 ///
-/// Those of a batch are kept, and move the running ones when that [is asked for](Self::run): so a pass that only looks
-/// moves nothing, and workers that train together move theirs alike.
+/// Those of a batch are kept until they are [taken](Self::take_statistics), and move the running ones when that
+/// [is asked for](Self::run): so a pass that only looks moves nothing, and workers that train together move theirs alike.
+/// Copies of a network keep them together: take them after every batch, and train one copy at a time.
 ///
 /// # Reference
 /// `dsbn.py`, `DomainSpecificBatchNorm1d`, and `model.py`, `bn`. Differs: the domain is named by

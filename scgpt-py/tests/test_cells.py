@@ -182,7 +182,7 @@ def test_errors_speak_of_arguments(adata, model):
 
 def test_whole_numbers_may_be_floats_as_those_of_r_are(adata, model):
     apart = tl.embed(adata, model=model, max_length=40, seed=1, leiden=1.0, copy=True)
-    tl.embed(adata, model=model, max_length=40.0, seed=1.0, leiden=1, batch_size=np.float64(8))
+    tl.embed(adata, model=model, max_length=40.0, seed=1.0, leiden=1, batch_size=np.float32(8))
     np.testing.assert_array_equal(adata.obsm["X_scGPT"], apart.obsm["X_scGPT"])
     assert list(adata.obs["leiden"]) == list(apart.obs["leiden"])
     with pytest.raises(ScgptError, match=r"'1\.5'") as error:

@@ -15,7 +15,10 @@ pub(crate) struct Norms<'m> {
 
 impl<'m> Norms<'m> {
     pub(crate) fn of(model: &'m Scgpt) -> Self {
-        Self { norm: model.input_norm.as_ref(), own: Vec::new() }
+        let mut norms = Self { norm: model.input_norm.as_ref(), own: Vec::new() };
+        // Of passes that were no part of a step.
+        norms.passed(true);
+        norms
     }
 
     /// Takes note of the batch that has passed since; the statistics do not move if it `only_looked`.

@@ -17,10 +17,11 @@ use std::{
 
 use burn::prelude::*;
 use scgpt_data::{CellTokens, GeneToken, Keyed, Purpose};
-use scgpt_model::{InputNorm, Scgpt, ScgptConfig};
+use scgpt_model::{DomainNorm, InputNorm, Scgpt, ScgptConfig};
 use scgpt_train::{
     Error, Event, LossTerms, Metric, Objectives, Outcome, Precision, Progress, Reduce, Result,
-    RunOptions, Task, TrainBatch, TrainCell, TrainConfig, TrainObserver, Workers, fit,
+    RunOptions, SumOnDevice, Task, TrainBatch, TrainCell, TrainConfig, TrainObserver,
+    Transport as _, Workers, fit,
 };
 use serde_json::json;
 
@@ -293,8 +294,10 @@ fn running_statistics_move_by_the_batches_of_all() {
     ] {
         let task = Cells { norm: InputNorm::Batch, ..Cells::of(objectives) };
         let mut alone = Vec::new();
-        for gather_cells in [false, true] {
-            let config = TrainConfig { gather_cells, ..config(4) };
+        for (gather_cells, precision) in
+            [(false, Precision::F32), (true, Precision::F32), (false, Precision::Bf16)]
+        {
+            let config = TrainConfig { gather_cells, precision, ..config(4) };
             alone.push(trained(&task, &config, 1));
             for n in [2, 3, 4] {
                 let shared = trained(&task, &config, n);
@@ -303,7 +306,55 @@ fn running_statistics_move_by_the_batches_of_all() {
         }
         let compares = objectives.contrastive > 0.0;
         assert_eq!(alone[0] != alone[1], compares, "{objectives:?}");
+        let folder = tempfile::tempdir().unwrap();
+        let (config, folder) = (config(4), folder.path());
+        let run = Run { task: &task, config, folder, resume: false, reduce: Reduce::Ordered };
+        let model = run.by(&Workers::ALONE, &Watch::new(u64::MAX)).unwrap().model;
+        let Some(DomainNorm::Batch(norm)) = &model.input_norm else { panic!("no norm") };
+        let [mean, var] = [&norm.running_mean, &norm.running_var].map(|it| it.value().into_data());
+        assert!(mean.iter::<f32>().all(|mean| mean != 0.0), "{mean}");
+        assert!(var.iter::<f32>().all(|var| (var - 1.0).abs() > 1e-6), "{var}");
     }
+}
+
+/// Adds up on the device what threads have.
+#[derive(Debug)]
+struct OnDevice(Thread);
+
+impl SumOnDevice for OnDevice {
+    fn sum(&self, mine: Tensor<1>) -> Result<Tensor<1>> {
+        let device = mine.device();
+        let mine = mine.into_data().try_into_vec().unwrap();
+        Ok(Tensor::from_data(self.0.sum(mine)?.as_slice(), &device))
+    }
+}
+
+#[test]
+fn a_sum_on_the_device_is_that_of_the_transport() {
+    let task = Cells::of(objectives()[0]);
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let of = |place: usize| Run {
+        task: &task,
+        config: config(4),
+        folder: folders[place].path(),
+        resume: false,
+        reduce: Reduce::Fast,
+    };
+    let by_transport = seen(of(0).by_threads(2, u64::MAX));
+    let run = of(1);
+    let on_device = thread::scope(|scope| {
+        let both = threads(2).into_iter().zip(threads(2)).map(|(transport, device)| {
+            let run = &run;
+            scope.spawn(move || {
+                let watch = Watch::new(u64::MAX);
+                let workers = Workers::of(transport).summing(Reduce::Fast);
+                (run.by(&workers.on_device(OnDevice(device)), &watch), watch)
+            })
+        });
+        let both: Vec<_> = both.collect();
+        seen(both.into_iter().map(|thread| thread.join().unwrap()).collect())
+    });
+    assert!(on_device == by_transport);
 }
 
 #[test]

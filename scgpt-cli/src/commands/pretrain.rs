@@ -74,7 +74,7 @@ pub(crate) struct PretrainArgs {
     /// Label column of the shards whose labels all come as often, however many cells they have
     #[arg(long, value_name = "NAME", env = "SCGPT_BALANCE")]
     balance: Option<String>,
-    /// Shuffle about that many cells together, not all: for shards that are larger than memory, or on a disk that is
+    /// Shuffle about that many cells together, in runs of 1024 neighbours, not all: for shards that are larger than memory, or on a disk that is
     /// slow to seek [default: all]
     #[arg(long, value_name = "CELLS", env = "SCGPT_SHUFFLE_WINDOW")]
     shuffle_window: Option<usize>,

@@ -33,6 +33,9 @@ impl Gpus {
     /// # Errors
     /// If this is no GPU of NVIDIA's, NCCL is not found or refuses them, or sums are wrong.
     pub(super) fn meet(&self, workers: &Workers, device: &Device) -> Result<()> {
+        if self.0.get().is_some() {
+            return Ok(());
+        }
         let rank = u16::try_from(workers.rank())?;
         let mine: Vec<f32> = (0..TRIED).map(|number| f32::from(number + rank)).collect();
         let mine = Tensor::from_data(TensorData::new(mine, [usize::from(TRIED)]), device);
@@ -42,8 +45,8 @@ impl Gpus {
         // SAFETY: it looks for a library.
         ensure!(
             unsafe { cudarc::nccl::sys::is_culib_present() },
-            "--reduce nccl: libnccl.so.2 is not found; install NCCL (Debian and Ubuntu: libnccl2), add its folder to \
-             LD_LIBRARY_PATH, or pass --reduce fast"
+            "--reduce nccl: libnccl.so is not found; install NCCL (libnccl-dev has the file of that name, libnccl2 only \
+             libnccl.so.2, to which a link will do), add its folder to LD_LIBRARY_PATH, or pass --reduce fast"
         );
         let group = (|| {
             let context = CudaContext::new(gpu.index)?;

@@ -65,7 +65,7 @@ impl Windows {
     pub(super) fn new(len: usize, window: usize, seed: u64) -> Self {
         let n_runs = len.div_ceil(RUN);
         let runs = Permutation::new(n_runs, Keyed::new(seed, Purpose::Window, 0, 0));
-        Self { len, runs, n_runs, per_window: window.div_ceil(RUN).max(1), seed }
+        Self { len, runs, n_runs, per_window: window.div_ceil(RUN).clamp(1, n_runs.max(1)), seed }
     }
 
     /// The number at a place, which is below `len`.

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from numbers import Integral, Real
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def _values(value: Any) -> list[str]:
         return [f"{name}={fspath(it) if isinstance(it, PathLike) else it}" for name, it in value.items()]
     if isinstance(value, Sequence) or hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1:
         return [text for it in value for text in _values(it)]
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer():
         # R has whole numbers as floats, and options for whole numbers want them as such.
         return [str(int(value))]
     return [str(value)]

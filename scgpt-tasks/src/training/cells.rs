@@ -210,7 +210,7 @@ impl<'a> TrainingCells<'a> {
     }
 
     /// Numbers of the cells of a batch. The window in which it lies is cut out of the shuffled
-    /// epoch, sorted by length and cut into batches, which are shuffled.
+    /// epoch, sorted by length and cut into batches, which are shuffled. An epoch has one order.
     pub(crate) fn batch(&self, order: &EpochOrder, epoch: u64, index: u64) -> Result<Vec<usize>> {
         let size = self.batch_size;
         let position = usize::try_from(index).unwrap_or(usize::MAX);

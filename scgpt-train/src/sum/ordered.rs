@@ -43,8 +43,9 @@ impl<'a> Ordered<'a> {
         let n = self.transport.size();
         // Parts of one length; what is beyond the last number is never looked at.
         flat.resize(self.part.len() * n, NOTHING);
-        for bucket in flat.chunks(self.step * n) {
-            self.transport.begin_exchange(bucket.to_vec())?;
+        while !flat.is_empty() {
+            let rest = flat.split_off(flat.len().min(self.step * n));
+            self.transport.begin_exchange(std::mem::replace(&mut flat, rest))?;
         }
         self.is_passing = true;
         Ok(())

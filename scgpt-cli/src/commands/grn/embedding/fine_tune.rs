@@ -121,7 +121,7 @@ pub(super) fn run(
     let temporary = temporary(&args.output);
     let (plan, place) = Plan::asked(args.tuning.plan, &artefact)?;
     let mut learn = LearnOptions::new(&place, &layer);
-    learn.rehearse = plan.is_some();
+    learn.rehearse = args.tuning.plan;
     learn.gene_names = &gene_names;
     learn.resume = training.resumes();
     learn.workers = workers::current();
