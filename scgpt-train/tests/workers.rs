@@ -3,6 +3,8 @@
 //! Dropout draws from the generator of the whole process, so networks have none here.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "workers/fast.rs"]
+mod fast;
 #[path = "workers/threads.rs"]
 mod threads;
 
@@ -20,8 +22,7 @@ use scgpt_data::{CellTokens, GeneToken, Keyed, Purpose};
 use scgpt_model::{DomainNorm, InputNorm, Scgpt, ScgptConfig};
 use scgpt_train::{
     Error, Event, LossTerms, Metric, Objectives, Outcome, Precision, Progress, Reduce, Result,
-    RunOptions, SumOnDevice, Task, TrainBatch, TrainCell, TrainConfig, TrainObserver,
-    Transport as _, Workers, fit,
+    RunOptions, Task, TrainBatch, TrainCell, TrainConfig, TrainObserver, Workers, fit,
 };
 use serde_json::json;
 
@@ -317,46 +318,6 @@ fn running_statistics_move_by_the_batches_of_all() {
     }
 }
 
-/// Adds up on the device what threads have.
-#[derive(Debug)]
-struct OnDevice(Thread);
-
-impl SumOnDevice for OnDevice {
-    fn sum(&self, mine: Tensor<1>) -> Result<Tensor<1>> {
-        let device = mine.device();
-        let mine = mine.into_data().try_into_vec().unwrap();
-        Ok(Tensor::from_data(self.0.sum(mine)?.as_slice(), &device))
-    }
-}
-
-#[test]
-fn a_sum_on_the_device_is_that_of_the_transport() {
-    let task = Cells::of(objectives()[0]);
-    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    let of = |place: usize| Run {
-        task: &task,
-        config: config(4),
-        folder: folders[place].path(),
-        resume: false,
-        reduce: Reduce::Fast,
-    };
-    let by_transport = seen(of(0).by_threads(2, u64::MAX));
-    let run = of(1);
-    let on_device = thread::scope(|scope| {
-        let both = threads(2).into_iter().zip(threads(2)).map(|(transport, device)| {
-            let run = &run;
-            scope.spawn(move || {
-                let watch = Watch::new(u64::MAX);
-                let workers = Workers::of(transport).summing(Reduce::Fast);
-                (run.by(&workers.on_device(OnDevice(device)), &watch), watch)
-            })
-        });
-        let both: Vec<_> = both.collect();
-        seen(both.into_iter().map(|thread| thread.join().unwrap()).collect())
-    });
-    assert!(on_device == by_transport);
-}
-
 #[test]
 fn how_many_workers_there_are_changes_no_bit() {
     let task = Cells::of(objectives()[0]);
@@ -370,21 +331,6 @@ fn how_many_workers_there_are_changes_no_bit() {
         }
     }
     assert_ne!(trained(&task, &config(1), 1).0, trained(&task, &config(4), 1).0);
-}
-
-#[test]
-fn a_fast_sum_is_nearly_the_same() {
-    let task = Cells::of(objectives()[0]);
-    let config = config(4);
-    let (_, alone) = trained(&task, &config, 1);
-    let folder = tempfile::tempdir().unwrap();
-    let run =
-        Run { task: &task, config, folder: folder.path(), resume: false, reduce: Reduce::Fast };
-    let (_, fast) = seen(run.by_threads(3, u64::MAX));
-    assert_eq!(fast.len(), alone.len());
-    for (fast, alone) in loss_of(&fast).zip(loss_of(&alone)) {
-        assert!((fast - alone).abs() < 1e-3 * alone.abs(), "{fast}, {alone}");
-    }
 }
 
 #[test]
