@@ -81,7 +81,7 @@ def _values(value: Any) -> list[str]:
         return [text for it in value for text in _values(it)]
     if isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer():
         # R has whole numbers as floats, and options for whole numbers want them as such.
-        return [str(int(value))]
+        return [str(int(float(value)))]
     return [str(value)]
 
 
