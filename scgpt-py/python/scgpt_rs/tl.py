@@ -2451,8 +2451,8 @@ def pretrain(
     balance : str, optional
         Label column of the shards whose labels all come as often, however many cells they have.
     shuffle_window : int, optional
-        Shuffle about that many cells together, not all: for shards that are larger than memory, or on a
-        disk that is slow to seek [default: all].
+        Shuffle about that many cells together, in runs of 1024 neighbours, not all: for shards that are
+        larger than memory, or on a disk that is slow to seek [default: all].
     class_column : str, optional
         Learn the classes of this label column of the shards, too.
     select_by : str, optional
