@@ -93,7 +93,10 @@ impl DomainNorm {
 
     /// As [`forward`](Self::forward), in f32, as statistics need all their digits.
     fn forward_f32(&self, x: Tensor<3>, parts: &[Tensor<3>], domain: usize) -> Tensor<3> {
-        let norm = &self.norms()[if matches!(self, Self::Batch(_)) { 0 } else { domain }];
+        let norm = match self {
+            Self::Batch(norm) => norm,
+            Self::Domains(domains) => &domains[domain],
+        };
         if !x.device().is_autodiff() {
             return norm.normalise(x, norm.running_mean.value(), norm.running_var.value());
         }
@@ -107,9 +110,7 @@ impl DomainNorm {
                 .unwrap_or(x),
         }
     }
-}
 
-impl DomainNorm {
     fn norms(&self) -> &[ChannelNorm] {
         match self {
             Self::Batch(norm) => std::slice::from_ref(norm),

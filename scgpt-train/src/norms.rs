@@ -1,6 +1,6 @@
 //! [`Norms`]: running statistics move by the batches of a step in their order, whichever worker has seen them.
 
-use burn::{prelude::*, tensor::TensorData};
+use burn::prelude::*;
 use scgpt_data::narrow;
 use scgpt_model::{BatchStatistics, DomainNorm, Scgpt, host_values};
 
@@ -59,11 +59,9 @@ fn statistics(numbers: &[f32], n: usize, device: &Device) -> Vec<BatchStatistics
     let of = |numbers: &[f32]| {
         let (domain, both) = numbers.split_first()?;
         let (mean, var) = both.split_at(both.len() / 2);
-        let tensor = |values: &[f32]| {
-            Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), device)
-        };
         let domain = domain.to_bits() as usize;
-        Some(BatchStatistics { domain, both: [tensor(mean), tensor(var)] })
+        let both = [mean, var].map(|values| Tensor::from_data(values, device));
+        Some(BatchStatistics { domain, both })
     };
     numbers.chunks((numbers.len() / n.max(1)).max(1)).filter_map(of).collect()
 }
