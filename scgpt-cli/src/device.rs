@@ -56,9 +56,8 @@ impl ComputeArgs {
             cpu.and_then(Cpu::install)
                 .context("SCGPT_CPU names the instructions that kernels use")?;
         }
-        let name = workers::device(&self.device);
-        let device = open(&name)?;
-        workers::introduce(rayon::current_num_threads(), &name);
+        let (device, name) = found(&self.device)?;
+        workers::introduce(rayon::current_num_threads(), &name)?;
         #[cfg(feature = "nccl")]
         workers::meet_gpus(&device)?;
         Ok(device)
@@ -97,33 +96,41 @@ pub(crate) fn set_threads_by_environment() -> Result<()> {
 /// # Errors
 /// If there is none of that name, this program was built without it, or it does not answer.
 pub fn open(name: &str) -> Result<Device> {
+    Ok(found(name)?.0)
+}
+
+/// The device, and the name of what it is.
+fn found(name: &str) -> Result<(Device, String)> {
     let kind = name.split_once(':').map_or(name, |(kind, _)| kind);
-    match name {
+    let device = match name {
         "auto" => {
             #[cfg(feature = "cuda")]
-            if let Ok(device) = probe(name, || Device::cuda(0)) {
-                return Ok(device);
+            if let Ok(found) = found("cuda") {
+                return Ok(found);
             }
             #[cfg(feature = "wgpu")]
-            if let Ok(device) = probe(name, || Device::wgpu(burn::tensor::DeviceKind::default())) {
-                return Ok(device);
+            if let Ok(found) = found("wgpu") {
+                return Ok(found);
             }
             #[cfg(feature = "flex")]
-            return Ok(Device::flex());
+            return found("cpu");
             #[cfg(not(feature = "flex"))]
             bail!("no device answers, and this binary was built without the CPU backend");
         }
         #[cfg(feature = "flex")]
-        "cpu" => Ok(Device::flex()),
+        "cpu" => Device::flex(),
         #[cfg(feature = "cuda")]
         _ if kind == "cuda" => {
-            match name.split_once(':').map_or(Ok(0), |(_, index)| index.parse::<usize>()) {
-                Ok(index) => probe(name, move || Device::cuda(index)),
+            let index = name.split_once(':').map(|(_, index)| index.parse::<usize>());
+            let index = match index.transpose() {
+                Ok(index) => index.unwrap_or_else(workers::gpu),
                 Err(error) => bail!("device `{name}`: {error}, expected such as cuda:1"),
-            }
+            };
+            let name = format!("cuda:{index}");
+            return Ok((probe(&name, move || Device::cuda(index))?, name));
         }
         #[cfg(feature = "wgpu")]
-        "wgpu" => probe(name, || Device::wgpu(burn::tensor::DeviceKind::default())),
+        "wgpu" => probe(name, || Device::wgpu(burn::tensor::DeviceKind::default()))?,
         _ if ["cpu", "cuda", "wgpu"].contains(&kind) && !AVAILABLE.contains(&kind) => bail!(
             "device `{name}` is not compiled in (this binary has {}); build with `--features {}`",
             AVAILABLE.join(", "),
@@ -133,7 +140,8 @@ pub fn open(name: &str) -> Result<Device> {
             let hint = similar_names(name, AVAILABLE.iter().copied()).hint();
             bail!("unknown device `{name}`, expected one of {}{hint}", AVAILABLE.join(", "))
         }
-    }
+    };
+    Ok((device, name.into()))
 }
 
 /// Opens a device and does a first computation on it: drivers fail by panicking.

@@ -20,7 +20,7 @@ use self::memory::{Machine, Process};
 use crate::{
     output::Printer,
     progress::{Bar, TrainBar},
-    workers,
+    workers::{self, Room},
 };
 
 /// The rank of adapters that are suggested.
@@ -28,12 +28,12 @@ const RANK: usize = 8;
 /// Bytes of a number that learns, beside the number itself: its gradient and two moments.
 const LEARNING_BYTES: usize = 3 * size_of::<f32>();
 
-/// A training that is to be planned, or to be followed.
+/// A training that is to be planned, or to be followed, and the folder of which nothing stays.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    folder: TempDir,
-    /// Whether it is the part of a worker that follows the first.
-    follows: bool,
+pub(crate) enum Plan {
+    Rehearsed(TempDir),
+    /// By a worker, where its own machine has temporary files.
+    Followed(Room),
 }
 
 /// What decides how much memory a training needs.
@@ -93,31 +93,31 @@ impl Plan {
     /// The rehearsal of the training whose output that would be, if it `is_asked` for, or the part of a worker that
     /// follows, and where the training writes.
     pub(crate) fn asked(is_asked: bool, output: &Path) -> Result<(Option<Self>, PathBuf)> {
-        let follows = !workers::current().is_first();
-        let plan = (is_asked || follows).then(|| Self::beside(output, follows)).transpose()?;
-        let place = plan.as_ref().map_or_else(|| output.into(), Self::output);
-        Ok((plan, place))
-    }
-
-    /// Makes the folder, beside `output`, or of a worker where its own machine has temporary files.
-    fn beside(output: &Path, follows: bool) -> Result<Self> {
-        let own = std::env::temp_dir();
-        let output = if follows { &own.join("output") } else { output };
-        let place = output.ancestors().skip(1).find(|folder| folder.is_dir());
-        let place = place.unwrap_or_else(|| Path::new("."));
-        let prefix = if follows { ".scgpt-worker-" } else { ".scgpt-plan-" };
-        let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(place);
-        let plan = folder.and_then(|folder| {
-            let plan = Self { folder, follows };
-            std::fs::create_dir_all(plan.output().join(TRAINING))?;
-            Ok(plan)
+        let (plan, place) = if !workers::current().is_first() {
+            (Room::new().map(Self::Followed), std::env::temp_dir())
+        } else if is_asked {
+            let place = output.ancestors().skip(1).find(|folder| folder.is_dir());
+            let place = place.unwrap_or_else(|| Path::new("."));
+            let folder = tempfile::Builder::new().prefix(".scgpt-plan-").tempdir_in(place);
+            (folder.map(Self::Rehearsed), place.into())
+        } else {
+            return Ok((None, output.into()));
+        };
+        let made = plan.and_then(|plan| {
+            let output = plan.output();
+            std::fs::create_dir_all(output.join(TRAINING))?;
+            Ok((Some(plan), output))
         });
-        plan.with_context(|| format!("cannot write into `{}`", place.display()))
+        made.with_context(|| format!("cannot write into `{}`", place.display()))
     }
 
-    /// The output of the rehearsal.
+    /// The output of the training.
     fn output(&self) -> PathBuf {
-        self.folder.path().join("rehearsal")
+        let folder = match self {
+            Self::Rehearsed(folder) => folder.path(),
+            Self::Followed(room) => room.path(),
+        };
+        folder.join("rehearsal")
     }
 
     /// Rehearses the training, and prints what it will need; or follows it to its end.
@@ -127,11 +127,11 @@ impl Plan {
         printer: Printer,
         train: impl FnOnce(&dyn TrainObserver, &Bar) -> Result<T, scgpt_tasks::Error>,
     ) -> Result<()> {
-        let Self { folder, follows } = self;
+        let follows = matches!(self, Self::Followed(_));
         let (steps, cells) = (TrainBar::new(printer), Bar::new(printer));
         let watch = Watch { bar: &steps, seen: Mutex::default() };
         let ended = train(&watch, &cells).map(drop);
-        drop(folder);
+        drop(self);
         steps.finish();
         cells.finish();
         if follows {

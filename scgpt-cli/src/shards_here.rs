@@ -28,14 +28,25 @@ fn fetched(path: &Path, _: Printer) -> Result<PathBuf> {
 
 #[cfg(feature = "cloud")]
 fn fetched(path: &Path, printer: Printer) -> Result<PathBuf> {
-    use scgpt_data::{FetchedShards, ShardCache};
+    use std::{thread::sleep, time::Duration};
+
+    use scgpt_data::{Error, FetchedShards, ShardCache};
     use scgpt_tasks::models::cache_folder;
 
-    use crate::progress::ByteBar;
+    use crate::{progress::ByteBar, run::is_cancelled, workers};
+
+    const TICK: Duration = Duration::from_millis(200);
 
     let cache = ShardCache { folder: cache_folder()?.join("shards"), most: cache::most()? };
     let bar = ByteBar::new("fetching shards", printer);
-    let found = cache.fetch(path, |done, all| bar.told(done, all));
+    let is_alone = workers::current().size() == 1;
+    let found = loop {
+        match cache.fetch(path, |done, all| bar.told(done, all)) {
+            // Another worker fetches them.
+            Err(Error::Busy { .. }) if !is_alone && !is_cancelled() => sleep(TICK),
+            found => break found,
+        }
+    };
     drop(bar);
     let FetchedShards { folder, bytes, fetched, .. } = found?;
     printer.remark(&format!(

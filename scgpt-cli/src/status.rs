@@ -15,7 +15,7 @@ use crate::{
 /// Exit code: an input or a setting is wrong, or an output could not be written.
 const FAILURE: u8 = 1;
 /// Exit code: ended by Ctrl-C, as a shell reports it.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// 0, or an error message on stderr and its code.
 pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> u8 {

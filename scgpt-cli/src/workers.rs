@@ -9,15 +9,18 @@ mod mpi;
 #[cfg(feature = "nccl")]
 mod nccl;
 mod reducing;
+mod room;
+#[cfg_attr(not(feature = "mpi"), allow(dead_code, reason = "workers meet by MPI"))]
+mod seat;
 mod silent;
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use scgpt_train::Workers;
 
-pub(crate) use self::reducing::Reducing;
-use self::{launched::Launched, silent::Silent};
+use self::{launched::Launched, seat::Here, silent::Silent};
+pub(crate) use self::{reducing::Reducing, room::Room};
 use crate::{output::Printer, run::Run};
 
 /// What this process knows of the workers that it belongs to.
@@ -32,16 +35,6 @@ struct Crew {
     gpus: Option<nccl::Gpus>,
     /// Why this worker failed, if it did.
     failure: Mutex<Option<String>>,
-}
-
-/// The workers on this machine.
-struct Here {
-    /// Number of this worker among them, from 0.
-    number: usize,
-    /// Number of those that have the same cores.
-    sharing: usize,
-    /// Number of machines.
-    machines: usize,
 }
 
 static CREW: OnceLock<Crew> = OnceLock::new();
@@ -124,22 +117,21 @@ pub(crate) fn threads() -> Option<usize> {
     Some((cores / crew.here.sharing).max(1))
 }
 
-/// The device of that name for this worker: each on a machine has a GPU of its own.
-pub(crate) fn device(name: &str) -> String {
-    let Some(crew) = CREW.get() else { return name.into() };
+/// Number of the GPU that this worker computes on: each on a machine has one of its own.
+#[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "no other devices have numbers"))]
+pub(crate) fn gpu() -> usize {
     // A launcher may show each worker no other GPU than its own.
     let visible = std::env::var("CUDA_VISIBLE_DEVICES");
     let is_only = visible.is_ok_and(|devices| !devices.is_empty() && !devices.contains(','));
-    let has_cuda = cfg!(feature = "cuda") && name == "auto";
-    if is_only || !(name == "cuda" || has_cuda) {
-        return name.into();
-    }
-    format!("cuda:{}", crew.here.number)
+    if is_only { 0 } else { CREW.get().map_or(0, |crew| crew.here.number) }
 }
 
 /// Tells people, once the number of threads is set, who computes by how much.
-pub(crate) fn introduce(threads: usize, device: &str) {
-    let Some(crew) = CREW.get() else { return };
+///
+/// # Errors
+/// If this worker computes on a device of another kind than the first.
+pub(crate) fn introduce(threads: usize, device: &str) -> Result<()> {
+    let Some(crew) = CREW.get() else { return Ok(()) };
     let (n, Here { machines, sharing, .. }) = (crew.workers.size(), &crew.here);
     let places = if *machines == 1 { "1 machine".into() } else { format!("{machines} machines") };
     let thread = if threads == 1 { "thread" } else { "threads" };
@@ -150,6 +142,14 @@ pub(crate) fn introduce(threads: usize, device: &str) {
     crew.printer.remark(&format!(
         "note: {n} workers on {places}{shared}; the first has {threads} {thread} and device {device}"
     ));
+    let kind = |device: &str| device.split(':').next().unwrap_or_default().to_owned();
+    let first = crew.workers.first_says(|| Ok::<_, anyhow::Error>(kind(device)))?;
+    ensure!(
+        first == kind(device),
+        "its device is {device}, that of the first worker {first}: start no more on a machine than it has GPUs, or pass \
+         --device cpu"
+    );
+    Ok(())
 }
 
 /// Meets the GPUs of the other workers, if they sum gradients.

@@ -227,14 +227,20 @@ impl<'a> Pretraining<'a> {
     pub fn run(&self, watch: &dyn TrainObserver) -> Result<PretrainReport> {
         let Self { config, options, device, shards, start, chosen: _, split } = self;
         let StartingNetwork { config: network, preprocess, .. } = &start.network;
+        // The first worker alone validates.
+        let [n_validation, n_baseline] = if options.workers.is_first() {
+            [config.validation_cells, BASELINE_CELLS]
+        } else {
+            [0, 0]
+        };
         let validation: Vec<usize> =
             EpochOrder::new(split.held_out(), config.training.seed, VALIDATION_EPOCH)
                 .cells_from(0)
-                .take(config.validation_cells)
+                .take(n_validation)
                 .collect();
         let cells = self.cells()?;
         let task = PretrainTask {
-            mean: mean_expression(&cells, &some(split, BASELINE_CELLS))?,
+            mean: mean_expression(&cells, &some(split, n_baseline))?,
             thinning: Thinning::new(&cells, &validation)?,
             cells,
             config,

@@ -62,6 +62,9 @@ struct Saved {
     times: BTreeMap<String, usize>,
     /// The settings of the run.
     settings: Value,
+    /// Number of workers that made it.
+    #[serde(default = "one")]
+    workers: usize,
     /// SHA-256 of the other files.
     files: BTreeMap<String, String>,
 }
@@ -89,13 +92,25 @@ pub struct Checkpoints {
     settings: Value,
     keep: usize,
     lora: Option<Lora>,
+    workers: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 impl Checkpoints {
     /// Checkpoints in the folder `run`, of which the newest `keep` and the best stay. A run goes on
     /// from them only if its `settings` are equal.
     pub fn new(run: &Path, settings: Value, keep: usize) -> Self {
-        Self { folder: run.join("checkpoints"), settings, keep: keep.max(1), lora: None }
+        let folder = run.join("checkpoints");
+        Self { folder, settings, keep: keep.max(1), lora: None, workers: one() }
+    }
+
+    /// The same, of so many workers. A run goes on with any number of them.
+    #[must_use]
+    pub fn of_workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
     }
 
     /// The same, of networks with such adapters.
@@ -134,7 +149,13 @@ impl Checkpoints {
         for name in [MODEL, OPTIMIZER] {
             files.insert(name.to_owned(), hash(&partial.join(name))?);
         }
-        let saved = Saved { state: state.clone(), times, settings: self.settings.clone(), files };
+        let saved = Saved {
+            state: state.clone(),
+            times,
+            settings: self.settings.clone(),
+            workers: self.workers,
+            files,
+        };
         let write = || -> std::io::Result<()> {
             fs::write(partial.join(STATE), serde_json::to_string_pretty(&saved)?)?;
             make_durable(&partial)?;

@@ -24,7 +24,7 @@ use crate::{
     rehearsal::Rehearsing,
     run_options::RunOptions,
     schedule::Progress,
-    share::{check_alike, check_settings, share},
+    share::{check_alike, check_precision, check_settings, share},
     step::{self, Group},
     task::Task,
     train_observer::{Event, StepRecord, TrainObserver, ValidationRecord},
@@ -73,9 +73,8 @@ pub fn fit<T: Task>(
     if task.batches_per_epoch() == 0 {
         return Err(Error::Data("there are no cells to train on".into()));
     }
-    if let Err(problem) = config.precision.on(device) {
-        return Err(Error::Config(vec![Setting("precision").wrong(problem)]));
-    }
+    let computed = config.precision.on(device);
+    let computed = computed.map_err(|it| Error::Config(vec![Setting("precision").wrong(it)]))?;
     let can_recompute = recomputes(network, device) && config.precision != Precision::F16;
     if run.recompute == Some(true) && !can_recompute {
         let problem = "is for the CPU in f32, bf16 or bf16x3, and for networks whose norms stand after the sums: \
@@ -86,9 +85,11 @@ pub fn fit<T: Task>(
     if workers.size() > 1 {
         shareable(config, workers.size())?;
         check_settings(workers, &run.settings)?;
+        check_precision(workers, computed)?;
     }
     let checkpoints =
         Checkpoints::new(run.folder, run.settings.clone(), run.keep).with_adapters(config.lora);
+    let checkpoints = checkpoints.of_workers(workers.size());
     let optimizer = Optimizer::new(&config.optimizer);
     let begun = if run.resume && workers.is_first() {
         checkpoints.latest(network, optimizer, device, watch)?

@@ -29,39 +29,47 @@ impl<'m> Norms<'m> {
         }
     }
 
-    /// Moves the running statistics by the batches of so many rounds of all workers.
-    pub(crate) fn run(self, rounds: usize, workers: &Workers, device: &Device) -> Result<()> {
+    /// Moves the running statistics by the batches of all workers.
+    pub(crate) fn run(self, workers: &Workers, device: &Device) -> Result<()> {
         let Some(norm) = self.norm else { return Ok(()) };
-        for round in 0..rounds {
-            let own = self.own.get(round).map(Vec::as_slice).unwrap_or_default();
-            if workers.size() == 1 {
-                norm.run(own);
-                continue;
-            }
-            for (numbers, n) in workers.gather(&flat(own), own.len())? {
-                norm.run(&statistics(&numbers, n, device));
-            }
+        if workers.size() == 1 {
+            self.own.iter().for_each(|own| norm.run(own));
+            return Ok(());
+        }
+        let own = self.own.iter().enumerate().flat_map(|(round, own)| {
+            let index = round * workers.size() + workers.rank();
+            own.iter().map(move |statistics| flat(index, statistics))
+        });
+        let own: Vec<Vec<f32>> = own.collect();
+        let all = workers.gather(&own.concat(), own.len())?;
+        let mut all: Vec<_> =
+            all.iter().flat_map(|(numbers, n)| statistics(numbers, *n, device)).collect();
+        // Those of one batch stay in their order.
+        all.sort_by_key(|(index, _)| *index);
+        for (_, statistics) in &all {
+            norm.run(std::slice::from_ref(statistics));
         }
         Ok(())
     }
 }
 
-/// Of each batch the number of its domain, the means and the variances.
-fn flat(statistics: &[BatchStatistics]) -> Vec<f32> {
-    let of = |BatchStatistics { domain, both }: &BatchStatistics| {
-        let [mean, var] = both.clone().map(host_values);
-        [vec![f32::from_bits(narrow(*domain))], mean, var].concat()
-    };
-    statistics.iter().flat_map(of).collect()
+/// Of a batch of that index the number of its domain, the means and the variances.
+fn flat(index: usize, BatchStatistics { domain, both }: &BatchStatistics) -> Vec<f32> {
+    let [mean, var] = both.clone().map(host_values);
+    let numbers = [index, *domain].map(|number| f32::from_bits(narrow(number)));
+    [&numbers[..], &mean, &var].concat()
 }
 
-fn statistics(numbers: &[f32], n: usize, device: &Device) -> Vec<BatchStatistics> {
+/// The `n` of which these are the numbers, and the indices of their batches.
+fn statistics(numbers: &[f32], n: usize, device: &Device) -> Vec<(usize, BatchStatistics)> {
     let of = |numbers: &[f32]| {
-        let (domain, both) = numbers.split_first()?;
+        let (&[index, domain], both) = numbers.split_first_chunk()?;
         let (mean, var) = both.split_at(both.len() / 2);
-        let domain = domain.to_bits() as usize;
         let both = [mean, var].map(|values| Tensor::from_data(values, device));
-        Some(BatchStatistics { domain, both })
+        Some((
+            index.to_bits() as usize,
+            BatchStatistics { domain: domain.to_bits() as usize, both },
+        ))
     };
     numbers.chunks((numbers.len() / n.max(1)).max(1)).filter_map(of).collect()
 }

@@ -13,6 +13,7 @@ use crate::{
     checkpoint::State,
     error::{Error, Result},
     optimizer::Optimizer,
+    precision::Precision,
     workers::{Transport, Workers},
 };
 
@@ -63,6 +64,21 @@ pub(crate) fn check_settings(workers: &Workers, settings: &Value) -> Result<()> 
     let first = serde_json::from_str(&first).unwrap_or_default();
     let differences = differences(&first, settings).join("; ");
     Err(Error::Workers(format!("not what the first worker learns from: {differences}")))
+}
+
+/// Checks that this worker computes in the numbers of the first: a processor may lack instructions for what was asked.
+///
+/// # Errors
+/// [`Error::Workers`] if it does not.
+pub(crate) fn check_precision(workers: &Workers, computed: Precision) -> Result<()> {
+    let first = workers.first_says(|| Ok::<_, Error>(computed))?;
+    if first == computed {
+        return Ok(());
+    }
+    Err(Error::Workers(format!(
+        "its processor computes in {computed}, that of the first worker in {first}: take machines of one kind, or the \
+         precision f32"
+    )))
 }
 
 /// Checks that all workers have the weights of the first.

@@ -83,6 +83,6 @@ pub(crate) fn compute<T: Task>(
         sum.add(Computed::of(&terms, model, loss_scale))?;
     }
     let total = sum.total()?;
-    norms.run(rounds, workers, &training)?;
+    norms.run(workers, &training)?;
     Ok((total, usize::try_from(all[1]).unwrap_or(usize::MAX)))
 }

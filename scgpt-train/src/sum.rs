@@ -30,7 +30,7 @@ impl<'a> Sum<'a> {
         let layout = Layout::of(model, device);
         match workers.reduce() {
             Reduce::Fast => Self::Fast(Computed::default(), layout, workers),
-            Reduce::Ordered => Self::Ordered(Ordered::new(transport, layout)),
+            Reduce::Ordered => Self::Ordered(Ordered::new(transport, layout, workers.bucket())),
         }
     }
 

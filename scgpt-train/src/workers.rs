@@ -92,11 +92,13 @@ pub struct Workers {
     transport: Option<Box<dyn Transport>>,
     on_device: Option<Box<dyn SumOnDevice>>,
     reduce: Reduce,
+    bucket: usize,
 }
 
 impl Workers {
     /// One process, which trains by itself.
-    pub const ALONE: Self = Self { transport: None, on_device: None, reduce: Reduce::Ordered };
+    pub const ALONE: Self =
+        Self { transport: None, on_device: None, reduce: Reduce::Ordered, bucket: 1 << 24 };
 
     /// The workers that a transport reaches.
     pub fn of(transport: impl Transport + 'static) -> Self {
@@ -109,6 +111,12 @@ impl Workers {
         Self { reduce, ..self }
     }
 
+    /// The same, which exchange about so many numbers at once (2²⁴, if this is not called).
+    #[must_use]
+    pub fn in_buckets_of(self, numbers: usize) -> Self {
+        Self { bucket: numbers, ..self }
+    }
+
     /// The same, whose fast sums do not pass through the host.
     #[must_use]
     pub fn on_device(self, sum: impl SumOnDevice + 'static) -> Self {
@@ -118,6 +126,11 @@ impl Workers {
     /// How gradients are summed.
     pub(crate) fn reduce(&self) -> Reduce {
         self.reduce
+    }
+
+    /// About how many numbers are exchanged at once.
+    pub(crate) fn bucket(&self) -> usize {
+        self.bucket
     }
 
     /// Number of this worker, from 0.

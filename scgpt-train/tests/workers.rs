@@ -3,6 +3,8 @@
 //! Dropout draws from the generator of the whole process, so networks have none here.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "workers/ends.rs"]
+mod ends;
 #[path = "workers/fast.rs"]
 mod fast;
 #[path = "workers/threads.rs"]
@@ -189,6 +191,8 @@ impl Run<'_> {
                 scope.spawn(move || {
                     let watch = Watch::new(stop);
                     let workers = Workers::of(transport).summing(self.reduce);
+                    // The network has thousands of numbers.
+                    let workers = workers.in_buckets_of(500);
                     (self.by(&workers, &watch), watch)
                 })
             };
@@ -281,6 +285,9 @@ fn gathered_cells_are_compared_as_those_of_one_large_batch() {
         let pairs = loss_of(&seen.1).zip(loss_of(&whole.1));
         pairs.map(|(seen, whole)| (seen - whole).abs() / whole.abs()).fold(0.0, f64::max)
     };
+    // Of a step it is the order of sums; the weights of later ones add to that.
+    let [one, all] = [&alone, &whole].map(|seen| loss_of(&seen.1).next().unwrap());
+    assert!((one - all).abs() < 1e-6 * all, "{one}, {all}");
     assert!(difference(&alone) < 1e-5, "{}", difference(&alone));
     assert!(difference(&apart) > 1e-3, "{}", difference(&apart));
 }
@@ -379,6 +386,9 @@ fn a_run_goes_on_with_another_number_of_workers() {
                 losses.extend(watch.losses.into_inner().unwrap());
             }
         }
+        let state = format!("checkpoints/step-{:09}/state.json", losses.len());
+        let state = std::fs::read_to_string(folder.path().join(state)).unwrap();
+        assert!(state.contains(&format!("\"workers\": {n}")), "{state}");
     }
     let run = Run {
         task: &task,

@@ -143,13 +143,14 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     if let Some(done) = args.by_artefact(printer) {
         return done;
     }
+    run.meet(printer)?;
     let artefact = args.artefact();
     let files = args.learn.files(artefact.as_deref(), config);
     if run.print_config {
         return show_settings(args, &files, printer);
     }
     let asked = args.settings(&files, None, None)?;
-    args.meet(&asked, printer)?;
+    args.refuse_workers(&asked)?;
     if asked.method.is_simple() {
         return simple::run(args, &asked, artefact, printer);
     }
@@ -297,15 +298,15 @@ fn show_settings(args: &IntegrateArgs, files: &[PathBuf], printer: Printer) -> R
 }
 
 impl IntegrateArgs {
-    /// Meets other workers, if there are any, and there is one network to train.
-    fn meet(&self, settings: &IntegrateConfig, printer: Printer) -> Result<()> {
+    /// Refuses several workers where there is not one network to train.
+    fn refuse_workers(&self, settings: &IntegrateConfig) -> Result<()> {
         if settings.method.is_simple() {
             return workers::refuse(&format!("{} trains no network", settings.method.name()));
         }
         if self.ablate {
             return workers::refuse("--ablate trains a network for each part");
         }
-        self.learn.run.meet(printer)
+        Ok(())
     }
 
     /// Puts further cells into the space of an artefact, if the model is one; `None` if not.

@@ -94,6 +94,7 @@ pub(crate) struct PretrainArgs {
 }
 
 pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
+    args.run.meet(printer)?;
     let saved = args.run.output.as_deref().map(|folder| folder.join(SETTINGS));
     let files = args.run.files(saved.filter(|path| path.exists()), config);
     let settings = args.settings(&files)?;
@@ -103,7 +104,6 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let (Some(data), Some(output)) = (&args.data, &args.run.output) else {
         bail!("--data and --output are needed");
     };
-    args.run.meet(printer)?;
     let data = &on_this_machine(data, printer)?;
     let inputs = [Some(data.as_path()), settings.model.as_deref()];
     let _claim = claim(output, args.run.begin(), inputs)?;

@@ -19,7 +19,10 @@ use anyhow::{Context as _, Result, anyhow};
 use scgpt_train::{Error, Transport};
 
 use self::speaker::Speaker;
-use super::{Here, launched::Launched};
+use super::{
+    launched::Launched,
+    seat::{Here, Seat},
+};
 
 /// What the thread that trains asks for.
 enum Ask {
@@ -41,14 +44,6 @@ enum Answer {
 
 /// An answer, or why there is none.
 type Answered = Result<Answer, String>;
-
-/// Where a worker is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Seat {
-    host: String,
-    /// The cores that it may use, as the system writes them.
-    cores: String,
-}
 
 /// The way to the other workers, by the thread that speaks MPI.
 pub(super) struct Mpi {
@@ -82,27 +77,16 @@ pub(super) fn met(launched: &Launched) -> Result<(Mpi, Post, Here)> {
     let thread = thread.context("cannot begin a thread")?;
     let begun = begins.recv().map_err(|_| anyhow!("MPI does not begin"))?;
     let (rank, seats) = begun.map_err(|problem: String| anyhow!(problem))?;
+    let post = Post { asks: asks.clone(), thread: Mutex::new(Some(thread)) };
     if seats.len() != launched.size {
+        post.end(1, None);
         return Err(launched.refused(
             &format!("of which this MPI sees {}", seats.len()),
             "take the launcher of the MPI that this program was built with (srun: --mpi=pmix)",
         ));
     }
-    let mpi = Mpi { rank, size: seats.len(), asks: asks.clone(), answers: Mutex::new(answers) };
-    let post = Post { asks, thread: Mutex::new(Some(thread)) };
-    Ok((mpi, post, here(rank, &seats)))
-}
-
-fn here(rank: usize, seats: &[Seat]) -> Here {
-    let own = &seats[rank];
-    let mut machines: Vec<&str> = seats.iter().map(|seat| seat.host.as_str()).collect();
-    machines.sort_unstable();
-    machines.dedup();
-    Here {
-        number: seats[..rank].iter().filter(|seat| seat.host == own.host).count(),
-        sharing: seats.iter().filter(|seat| *seat == own).count(),
-        machines: machines.len(),
-    }
+    let mpi = Mpi { rank, size: seats.len(), asks, answers: Mutex::new(answers) };
+    Ok((mpi, post, Here::of(rank, &seats)))
 }
 
 impl Post {
@@ -179,21 +163,5 @@ impl Transport for Mpi {
     fn broadcast(&self, bytes: Vec<u8>) -> scgpt_train::Result<Vec<u8>> {
         self.begin(Ask::Broadcast(bytes))?;
         self.answer(|answer| if let Answer::Bytes(bytes) = answer { Some(bytes) } else { None })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn workers_on_the_same_cores_share_them() {
-        let seat = |host: &str, cores: &str| Seat { host: host.into(), cores: cores.into() };
-        let seats = [seat("a", "0-3"), seat("b", "0-3"), seat("a", "0-3"), seat("a", "4-7")];
-        let found = |rank| {
-            let Here { number, sharing, machines } = here(rank, &seats);
-            (number, sharing, machines)
-        };
-        assert_eq!([0, 1, 2, 3].map(found), [(0, 2, 2), (0, 1, 2), (1, 2, 2), (2, 1, 2)]);
     }
 }

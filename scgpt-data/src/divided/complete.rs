@@ -10,17 +10,15 @@ use crate::{
     part_number::PartNumber,
 };
 
-/// Checks that each part of a run is there once. They are sorted; `line_of` is the command line that makes one.
+/// Checks that each part of a run is there once. They are sorted; `line` is the command line that makes one, with `I/N`
+/// for the part.
 ///
 /// # Errors
 /// If one is there twice, or some are missing: the message says which, and how they are made.
 ///
 /// # Panics
 /// If there are none.
-pub(crate) fn check_complete(
-    there: &[(PartNumber, &Path)],
-    line_of: impl Fn(PartNumber) -> String,
-) -> Result<()> {
+pub(crate) fn check_complete(there: &[(PartNumber, &Path)], line: &str) -> Result<()> {
     if let Some(two) = there.windows(2).find(|two| two[0].0 == two[1].0) {
         let [(part, one), (_, other)] = [two[0], two[1]];
         let problem =
@@ -33,10 +31,8 @@ pub(crate) fn check_complete(
     let Some(next) = missing.first().and_then(|&number| PartNumber::new(number, of)) else {
         return Ok(());
     };
-    let remedy = match missing.len() {
-        1 => format!("run `{}`", line_of(next)),
-        _ => format!("run `{}`, and so on", line_of(next)),
-    };
+    let so_on = if missing.len() == 1 { "" } else { ", and so on" };
+    let remedy = format!("run `{}`{so_on}", line.replacen("I/N", &next.to_string(), 1));
     Err(Error::unsuited(missing_of(&missing, of), remedy))
 }
 

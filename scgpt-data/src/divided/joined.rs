@@ -109,7 +109,7 @@ impl Parts {
         let manifest = files[0].manifest();
         let there: Vec<(PartNumber, &Path)> =
             files.iter().map(|file| (file.manifest().part, file.path())).collect();
-        check_complete(&there, |part| manifest.line_of(part))?;
+        check_complete(&there, &manifest.line)?;
         Ok(Self(files))
     }
 

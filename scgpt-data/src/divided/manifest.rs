@@ -143,9 +143,4 @@ impl PartManifest {
             content: PartContent::default(),
         }
     }
-
-    /// The command line that makes another part of the same run.
-    pub fn line_of(&self, part: PartNumber) -> String {
-        self.line.replacen("I/N", &part.to_string(), 1)
-    }
 }

@@ -89,7 +89,7 @@ pub fn join_shards(
     }
     let there: Vec<(PartNumber, &Path)> =
         opened.iter().map(|(part, path, _)| (part.part, path.as_path())).collect();
-    check_complete(&there, |other| part.line_of(other))?;
+    check_complete(&there, &part.line)?;
 
     let head = first.manifest();
     let options = ShardOptions {

@@ -71,11 +71,6 @@ impl ShardPart {
     pub fn rows(&self) -> Range<usize> {
         self.part.rows(self.of.n_cells)
     }
-
-    /// The command line that makes another part.
-    pub(super) fn line_of(&self, part: PartNumber) -> String {
-        self.line.replacen("I/N", &part.to_string(), 1)
-    }
 }
 
 /// The vocabulary of a folder of shards.

@@ -15,9 +15,6 @@ use scgpt_model::host_values;
 use super::layout::{Layout, NOTHING};
 use crate::{computed::Computed, error::Result, workers::Transport};
 
-/// About as many numbers are exchanged at once.
-const MOST: usize = 1 << 24;
-
 /// The sum so far, on the host.
 pub(crate) struct Ordered<'a> {
     transport: &'a dyn Transport,
@@ -31,10 +28,11 @@ pub(crate) struct Ordered<'a> {
 }
 
 impl<'a> Ordered<'a> {
-    pub(super) fn new(transport: &'a dyn Transport, layout: Layout) -> Self {
+    /// Nothing yet; about `bucket` numbers are exchanged at once.
+    pub(super) fn new(transport: &'a dyn Transport, layout: Layout, bucket: usize) -> Self {
         let n = transport.size();
         let part = vec![NOTHING; layout.len().div_ceil(n)];
-        Self { transport, layout, part, step: (MOST / n).max(1), is_passing: false }
+        Self { transport, layout, part, step: (bucket / n).max(1), is_passing: false }
     }
 
     pub(super) fn add(&mut self, computed: Computed) -> Result<()> {
@@ -42,10 +40,11 @@ impl<'a> Ordered<'a> {
         self.take()?;
         let n = self.transport.size();
         // Parts of one length; what is beyond the last number is never looked at.
-        flat.resize(self.part.len() * n, NOTHING);
-        while !flat.is_empty() {
-            let rest = flat.split_off(flat.len().min(self.step * n));
-            self.transport.begin_exchange(std::mem::replace(&mut flat, rest))?;
+        let len = self.part.len() * n;
+        flat.reserve_exact(len - flat.len());
+        flat.resize(len, NOTHING);
+        for bucket in flat.chunks(self.step * n) {
+            self.transport.begin_exchange(bucket.to_vec())?;
         }
         self.is_passing = true;
         Ok(())

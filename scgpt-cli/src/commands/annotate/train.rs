@@ -83,6 +83,7 @@ pub(crate) struct TrainArgs {
 
 pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
     let LearnArgs { run, matrix, .. } = &args.learn;
+    run.meet(printer)?;
     let files = args.learn.files(run.output.as_deref(), config);
     let settings = args.settings(&files)?;
     if run.print_config {
@@ -94,7 +95,6 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     if let Some(method) = settings.method.simple() {
         workers::refuse(&format!("{} trains no network", method.name()))?;
     }
-    run.meet(printer)?;
     let inputs = [Some(input), settings.model.as_ref()];
     let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
     let training = args.learn.claim(output, Artefact::is_at, inputs)?;

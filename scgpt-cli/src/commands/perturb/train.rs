@@ -64,6 +64,7 @@ pub(crate) struct TrainArgs {
 
 pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
     let LearnArgs { run, matrix, .. } = &args.learn;
+    run.meet(printer)?;
     let files = args.learn.files(run.output.as_deref(), config);
     let settings = args.settings(&files)?;
     if run.print_config {
@@ -72,7 +73,6 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let (Some(input), Some(output)) = (&args.input, &run.output) else {
         bail!("the cells and --output are needed");
     };
-    run.meet(printer)?;
     let inputs = [Some(input), settings.model.as_ref()];
     let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
     let training = args.learn.claim(output, PerturbArtefact::is_at, inputs)?;

@@ -14,7 +14,7 @@ use mpi::{
 };
 
 use super::{Answered, Ask};
-use crate::terminal::tell;
+use crate::{status::INTERRUPTED, terminal::tell};
 
 /// Tags of what passes between workers, and of signals.
 pub(super) const DATA: Tag = 1;
@@ -168,17 +168,18 @@ impl Line {
             self.answer(Err(why.clone()));
         }
         let ends = asks.find_map(|ask| if let Ask::End(code, _) = ask { Some(code) } else { None });
-        if ends.is_none_or(|code| code == 0) {
+        let code = ends.filter(|code| *code != 0).unwrap_or_else(|| {
             tell(&format!("error: {why}"));
-        }
-        world.abort(1)
+            1
+        });
+        world.abort(code.into())
     }
 
     /// Ends with the others; one that fails does not wait for long.
     pub(super) fn end(mut self, world: &SimpleCommunicator, code: u8, failure: Option<String>) {
         let begin = Instant::now();
-        // The first has told people.
-        let failure = failure.filter(|_| self.rank != 0);
+        // The first has told people. Who was asked to stop has not failed, and the first is about to stop, too.
+        let failure = failure.filter(|_| self.rank != 0 && code != INTERRUPTED);
         let kind = if failure.is_some() { FAILED } else { ENDED };
         self.signal(world, &[&[kind], failure.as_deref().unwrap_or_default().as_bytes()].concat());
         // The others, if they do not fail alike, are told by the first, who has to be told itself.

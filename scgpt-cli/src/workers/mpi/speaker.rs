@@ -11,15 +11,14 @@ use mpi::{
 };
 
 use super::{
-    Answer, Answered, Ask, Seat,
+    super::seat::Seat,
+    Answer, Answered, Ask,
     line::{LOOK, Line},
     passing::Passing,
 };
 
 /// Bytes of signals that may wait for others.
 const WAITING: usize = 1 << 20;
-/// Bytes by which a worker says where it is.
-const SEAT: usize = 512;
 
 /// The thread that speaks MPI.
 pub(super) struct Speaker {
@@ -38,9 +37,10 @@ impl Speaker {
         let (mut universe, _) = begun.ok_or("MPI has begun already")?;
         universe.set_buffer_size(WAITING);
         let world = universe.world();
-        let mut all = vec![0; SEAT * world.size().unsigned_abs() as usize];
-        world.all_gather_into(&Seat::own().to_bytes()[..], &mut all[..]);
-        let seats: Vec<Seat> = all.chunks(SEAT).map(Seat::of_bytes).collect();
+        let own = Seat::own(processor_name().unwrap_or_default());
+        let mut all = vec![0; Seat::BYTES * world.size().unsigned_abs() as usize];
+        world.all_gather_into(&own.to_bytes()[..], &mut all[..]);
+        let seats: Vec<Seat> = all.chunks(Seat::BYTES).map(Seat::of_bytes).collect();
         let hosts = seats.iter().map(|seat| seat.host.clone()).collect();
         let line = Line::new(world.rank().unsigned_abs() as usize, hosts, asks, answers);
         Ok((Self { world, seats, line }, universe))
@@ -58,51 +58,19 @@ impl Speaker {
                 Err(RecvTimeoutError::Timeout) => self.line.look(&self.world, false),
                 // The thread that trains has come to a bad end.
                 Err(RecvTimeoutError::Disconnected) => self.world.abort(1),
-                Ok(Ask::End(code, failure)) => return self.line.end(&self.world, code, failure),
                 Ok(ask) => {
-                    let answer = self.answer(ask);
+                    let mut passing = Passing { world: &self.world, line: &mut self.line };
+                    let answer = match ask {
+                        Ask::Exchange(mine) => Answer::Numbers(passing.exchange(&mine)),
+                        Ask::Gather(mine) => Answer::Numbers(passing.gather(&mine)),
+                        Ask::GatherWords(mine) => Answer::Words(passing.gather(&mine)),
+                        Ask::Sum(mine) => Answer::Numbers(passing.sum(&mine)),
+                        Ask::Broadcast(bytes) => Answer::Bytes(passing.broadcast(bytes)),
+                        Ask::End(code, why) => return self.line.end(&self.world, code, why),
+                    };
                     self.line.answer(Ok(answer));
                 }
             }
         }
-    }
-
-    fn answer(&mut self, ask: Ask) -> Answer {
-        let mut passing = Passing { world: &self.world, line: &mut self.line };
-        match ask {
-            Ask::Exchange(mine) => Answer::Numbers(passing.exchange(&mine)),
-            Ask::Gather(mine) => Answer::Numbers(passing.gather(&mine)),
-            Ask::GatherWords(mine) => Answer::Words(passing.gather(&mine)),
-            Ask::Sum(mine) => Answer::Numbers(passing.sum(&mine)),
-            Ask::Broadcast(bytes) => Answer::Bytes(passing.broadcast(bytes)),
-            Ask::End(..) => Answer::Words(Vec::new()),
-        }
-    }
-}
-
-impl Seat {
-    fn own() -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-        Self {
-            host: processor_name().unwrap_or_default(),
-            cores: cores.unwrap_or_default().trim().to_owned(),
-        }
-    }
-
-    /// Both texts, each cut to half of the bytes and filled up with zeros.
-    fn to_bytes(&self) -> [u8; SEAT] {
-        let mut bytes = [0; SEAT];
-        for (half, text) in bytes.chunks_mut(SEAT / 2).zip([&self.host, &self.cores]) {
-            let n = text.len().min(half.len());
-            half[..n].copy_from_slice(&text.as_bytes()[..n]);
-        }
-        bytes
-    }
-
-    fn of_bytes(bytes: &[u8]) -> Self {
-        let text = |half: &[u8]| String::from_utf8_lossy(half).trim_end_matches('\0').to_owned();
-        let (host, cores) = bytes.split_at(SEAT / 2);
-        Self { host: text(host), cores: text(cores) }
     }
 }
