@@ -19,10 +19,7 @@ use anyhow::{Context as _, Result, anyhow};
 use scgpt_train::{Error, Transport};
 
 use self::speaker::Speaker;
-use super::{
-    launched::Launched,
-    seat::{Here, Seat},
-};
+use super::{launched::Launched, seat::Here};
 
 /// What the thread that trains asks for.
 enum Ask {
