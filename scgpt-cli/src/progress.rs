@@ -184,14 +184,12 @@ impl Observer for Bar {
     }
 }
 
-/// Draws what is fetched, if people are watching; removed when it is dropped.
-#[cfg(feature = "cloud")]
+/// Draws how many bytes are fetched or read, if people are watching; removed when it is dropped.
 pub(crate) struct ByteBar {
     host: Arc<dyn Host>,
     bar: ProgressBar,
 }
 
-#[cfg(feature = "cloud")]
 impl ByteBar {
     pub(crate) fn new(what: &str, printer: Printer) -> Self {
         let template = "{prefix} {bar:30} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
@@ -209,7 +207,6 @@ impl ByteBar {
     }
 }
 
-#[cfg(feature = "cloud")]
 impl Drop for ByteBar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();

@@ -94,6 +94,17 @@ fn what_a_corpus_does_not_have_is_refused() {
     );
     show(&["--where", "btch = 'x'"], &["similar names: batch", "scgpt convert"]);
     show(&["--where", "batch = 'x'"], &["none of 104 cells where batch = 'x'"]);
+    let verified = place.done(&["corpus", "show", "corpus", "--verify"]).stdout;
+    assert!(verified.contains("as written"), "{verified}");
+    let is_shard = |path: &PathBuf| path.extension().is_some_and(|it| it == "arrow");
+    let files = fs::read_dir(place.path("corpus")).unwrap().map(|entry| entry.unwrap().path());
+    let shard = files.into_iter().find(is_shard).unwrap();
+    let whole = fs::read(&shard).unwrap();
+    let mut altered = whole.clone();
+    altered[whole.len() / 2] ^= 1;
+    fs::write(&shard, altered).unwrap();
+    show(&["--verify"], &["altered", ".arrow"]);
+    fs::write(&shard, whole).unwrap();
     let model = model();
     place.refused(
         &[

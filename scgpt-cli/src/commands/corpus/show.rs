@@ -7,12 +7,13 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{CellQuery, Column, ShardFolder};
+use scgpt_data::{CellQuery, Column, ShardFolder, number_of};
 use scgpt_report::Page;
 use serde_json::json;
 
 use crate::{
-    commands::evaluate::PageArgs, output::Printer, shards_here::on_this_machine, warnings::Warnings,
+    commands::evaluate::PageArgs, output::Printer, progress::ByteBar, shards_here::on_this_machine,
+    warnings::Warnings,
 };
 
 /// Groups that the summary shows.
@@ -24,6 +25,7 @@ const MISSING: &str = "(none)";
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt corpus show corpus/ --by tissue,assay\n  \
+    scgpt corpus show corpus/ --verify\n  \
     scgpt corpus show corpus/ --by study --where \"tissue = 'blood'\" -o corpus.html")]
 pub(crate) struct ShowArgs {
     /// Folder of token shards
@@ -34,6 +36,9 @@ pub(crate) struct ShowArgs {
     /// Count the cells for which this is true of the columns that the shards keep, in SQL
     #[arg(id = "where", long = "where", value_name = "CONDITION", env = "SCGPT_WHERE")]
     query: Option<CellQuery>,
+    /// Read all shards, and compare their bytes with the hashes that were written down when they were made
+    #[arg(long)]
+    verify: bool,
     #[command(flatten)]
     page: PageArgs,
 }
@@ -41,6 +46,15 @@ pub(crate) struct ShowArgs {
 pub(super) fn run(args: &ShowArgs, printer: Printer) -> Result<()> {
     args.page.check([args.input.as_path()])?;
     let shards = ShardFolder::open(on_this_machine(&args.input, printer)?)?;
+    if args.verify {
+        let bar = ByteBar::new("reading shards", printer);
+        let all = shards.manifest().shards.iter().map(|shard| shard.bytes).sum();
+        let mut done = 0;
+        shards.verify(|more| {
+            done += more;
+            bar.told(done, all)
+        })?;
+    }
     let mut warnings = Warnings::new(printer);
     let chosen = args.query.as_ref().map(|query| shards.choose(query)).transpose()?;
     if let Some(chosen) = &chosen {
@@ -58,6 +72,10 @@ pub(super) fn run(args: &ShowArgs, printer: Printer) -> Result<()> {
         ("vocabulary", format!("{} tokens", shards.vocab().len())),
         ("columns", columns(&shards)),
     ];
+    if args.verify {
+        let n = manifest.shards.len();
+        rows.push(("verified", format!("{} as written", number_of(n, "shard"))));
+    }
     let sources: Vec<String> = manifest
         .sources
         .iter()
@@ -72,6 +90,7 @@ pub(super) fn run(args: &ShowArgs, printer: Printer) -> Result<()> {
     let record = json!({
         "path": args.input,
         "cells": cells.len(),
+        "verified": args.verify,
         "by": args.by,
         "groups": groups.iter().map(of).collect::<Vec<_>>(),
         "sources": manifest.sources,
