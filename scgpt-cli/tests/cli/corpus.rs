@@ -1,6 +1,6 @@
 //! `scgpt corpus`, and what `pretrain` draws from one.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use serde_json::Value;
 

@@ -119,6 +119,17 @@ impl Line {
         }
     }
 
+    /// Tells people, if this worker speaks to them, of one that is there, but lets the others wait.
+    pub(super) fn waits_for(&self, rank: usize, long: Duration) {
+        if self.rank == 0 && rank != 0 {
+            let (host, long) = (&self.hosts[rank], long.as_secs());
+            tell(&format!(
+                "note: worker {rank} on {host} is there, but has been waited for for {long} seconds; its disk or its \
+                 processor may be at fault"
+            ));
+        }
+    }
+
     /// Takes all signals; one that failed, and why.
     fn heard(&mut self, world: &SimpleCommunicator) -> Option<(usize, String)> {
         let mut failed = None;

@@ -1,6 +1,9 @@
 //! [`Passing`]: numbers go from every worker to every other, while the line is watched.
 
-use std::{iter, thread, time::Duration};
+use std::{
+    iter, thread,
+    time::{Duration, Instant},
+};
 
 use mpi::{
     collective::SystemOperation,
@@ -16,6 +19,8 @@ use super::line::{DATA, Line};
 const MOST: usize = 1 << 28;
 /// How often it is looked at once whether all has come, before it is looked now and then.
 const AT_ONCE: u32 = 200;
+/// After how long people are told who is waited for; and again after ten times as long.
+const LONG: Duration = Duration::from_mins(1);
 
 /// What passes, and the line that is watched meanwhile.
 pub(super) struct Passing<'s> {
@@ -71,7 +76,7 @@ impl Passing<'_> {
         scope(|scope| {
             let operation = SystemOperation::sum();
             let request = world.immediate_all_reduce_into(scope, mine, &mut sum[..], operation);
-            finish(vec![request], world, line);
+            finish(vec![(line.rank(), request)], world, line);
         });
         sum
     }
@@ -84,29 +89,34 @@ impl Passing<'_> {
             let mut requests = Vec::with_capacity(outgoing.len() + incoming.len());
             for (rank, part) in (0..).zip(incoming).filter(|(rank, _)| *rank != own) {
                 let from = world.process_at_rank(Line::mpi_rank(rank));
-                requests.push(from.immediate_receive_into_with_tag(scope, part, DATA));
+                requests.push((rank, from.immediate_receive_into_with_tag(scope, part, DATA)));
             }
             for (rank, part) in (0..).zip(outgoing).filter(|(rank, _)| *rank != own) {
                 let to = world.process_at_rank(Line::mpi_rank(rank));
-                requests.push(to.immediate_send_with_tag(scope, *part, DATA));
+                requests.push((rank, to.immediate_send_with_tag(scope, *part, DATA)));
             }
             finish(requests, world, line);
         });
     }
 }
 
-/// Waits until all has passed. If it never will, the line ends the process.
+/// Waits until all has passed, from or to workers of these numbers, and tells who lets the others wait for long. If it
+/// never will, since one of them is gone, the line ends the process.
 fn finish<'a, D: ?Sized, S: Scope<'a>>(
-    mut requests: Vec<Request<'a, D, S>>,
+    mut requests: Vec<(usize, Request<'a, D, S>)>,
     world: &SimpleCommunicator,
     line: &mut Line,
 ) {
+    let (begin, mut long) = (Instant::now(), LONG);
     let rests = iter::repeat_n(Duration::ZERO, AT_ONCE as usize);
     let rests = rests.chain((1..).map(|n: u32| Duration::from_micros(50) * n.min(20)));
     for rest in rests {
-        requests = requests.into_iter().filter_map(|request| request.test().err()).collect();
-        if requests.is_empty() {
-            return;
+        let rest_of = |(rank, request): (_, Request<'a, D, S>)| Some((rank, request.test().err()?));
+        requests = requests.into_iter().filter_map(rest_of).collect();
+        let Some((rank, _)) = requests.first() else { return };
+        if begin.elapsed() > long {
+            line.waits_for(*rank, long);
+            long *= 10;
         }
         line.look(world, true);
         if rest.is_zero() { thread::yield_now() } else { thread::sleep(rest) }
