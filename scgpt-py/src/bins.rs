@@ -1,9 +1,10 @@
 //! [`bin_values`]: the value bins of cells.
 
-use clap::ValueEnum as _;
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::{exceptions::PyValueError, prelude::*};
-use scgpt_data::{BinScratch, Binner, Keyed, Purpose, TieMode};
+use scgpt_data::{BinScratch, Binner, Keyed, Observer as _, Purpose, TieMode};
+
+use crate::{embedder::choice, listening::listening};
 
 /// The value bins of the stored values of cells; ties are drawn by the seed, the cell's place and the value's.
 #[pyfunction]
@@ -15,22 +16,22 @@ pub(crate) fn bin_values<'py>(
     tie_mode: &str,
     seed: u64,
 ) -> PyResult<Bound<'py, PyArray1<f32>>> {
-    let tie_mode = TieMode::from_str(tie_mode, false).map_err(PyValueError::new_err)?;
+    let tie_mode: TieMode = choice("tie_mode", tie_mode)?;
     let binner = Binner::new(n_bins, tie_mode);
     let binner = binner.map_err(|error| PyValueError::new_err(error.to_string()))?;
     let (indptr, mut values) = (indptr.as_slice()?, values.as_slice()?.to_vec());
-    py.detach(|| {
+    let bins = listening(py, |listening| {
         let mut scratch = BinScratch::default();
         for (cell, ends) in (0..).zip(indptr.windows(2)) {
+            listening.check_cancelled().map_err(|error| error.to_string())?;
             let row = usize::try_from(ends[0]).ok().zip(usize::try_from(ends[1]).ok());
             let Some(row) = row.and_then(|(begin, end)| values.get_mut(begin..end)) else {
-                return Err("the offsets do not fit the values");
+                return Err("the offsets do not fit the values".into());
             };
             let key = Keyed::new(seed, Purpose::BinTie, 0, cell);
             binner.bin(row, |place| key.uniform(place as u64), &mut scratch);
         }
-        Ok(())
-    })
-    .map_err(PyValueError::new_err)?;
-    Ok(PyArray1::from_vec(py, values))
+        Ok(values)
+    })?;
+    Ok(PyArray1::from_vec(py, bins))
 }

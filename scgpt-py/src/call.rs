@@ -6,25 +6,31 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{SyncSender, sync_channel},
     },
     thread,
-    time::Duration,
 };
 
 use anyhow::Result;
 use pyo3::{exceptions::PyRuntimeError, prelude::*};
 use scgpt_cli::{Host, Progress, Terminal};
 
-/// How often it is looked whether the user wants to stop.
-const TICK: Duration = Duration::from_millis(100);
+use crate::listening::within_a_tick;
+
 /// Messages that wait for the interpreter; more wait with the command.
 const WAITING: usize = 64;
 
 /// What a command says while it runs.
 enum Said {
     Line(String),
-    Progress { stage: String, done: u64, all: u64, unit: &'static str },
+    Progress {
+        stage: String,
+        done: u64,
+        all: u64,
+        unit: &'static str,
+    },
+    /// Nothing more.
+    End,
 }
 
 /// A caller in Python.
@@ -81,6 +87,15 @@ impl Host for Caller {
     }
 }
 
+/// Says that a command has ended, however it ends.
+struct Ending(Arc<Caller>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.say(Said::End);
+    }
+}
+
 /// Runs a command line. Returns its exit code and what it printed; `tell` takes its lines for people, `progress` how
 /// far it is: a stage, what is done, what there is, and the unit. An exception of either, and Ctrl-C, end the command.
 #[pyfunction]
@@ -101,43 +116,37 @@ pub(crate) fn call(
     let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
     let host = Arc::clone(&caller);
     let work = thread::Builder::new().name("scgpt".into());
-    let work = work.spawn(move || scgpt_cli::run(&args, host))?;
+    let work = work.spawn(move || {
+        let ending = Ending(Arc::clone(&host));
+        let code = scgpt_cli::run(&args, host);
+        drop(ending);
+        code
+    })?;
     // The interpreter is let go while this thread waits, and nobody else looks at what is heard.
     let heard = Mutex::new(heard);
     let mut stopped = None;
     loop {
-        let is_done = work.is_finished();
-        let heard = py.detach(|| next(&heard));
-        let is_silent = heard.is_none();
-        let outcome = match heard {
+        let outcome = match py.detach(|| within_a_tick(&heard)) {
+            Ok(Said::End) => break,
             _ if stopped.is_some() => Ok(()),
-            Some(Said::Line(line)) => tell.call1((line,)).map(drop),
-            Some(Said::Progress { stage, done, all, unit }) => {
+            Ok(Said::Line(line)) => tell.call1((line,)).map(drop),
+            Ok(Said::Progress { stage, done, all, unit }) => {
                 progress.call1((stage, done, all, unit)).map(drop)
             }
-            None => py.check_signals(),
+            Err(_) => Ok(()),
         };
         if let Err(error) = outcome.and_then(|()| py.check_signals()) {
             caller.is_cancelled.store(true, Ordering::Relaxed);
             stopped = Some(error);
         }
-        // What was said before it ended has been heard.
-        if is_done && is_silent {
-            break;
-        }
     }
-    let code = work.join().map_err(|_| {
+    let code = py.detach(|| work.join()).map_err(|_| {
         PyRuntimeError::new_err("scgpt failed within; please report this, with the command")
     })?;
     match stopped {
         Some(error) => Err(error),
         None => Ok((code, String::from_utf8_lossy(&caller.printed()).into_owned())),
     }
-}
-
-/// The next of what is said, if there is any soon.
-fn next(heard: &Mutex<Receiver<Said>>) -> Option<Said> {
-    heard.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(TICK).ok()
 }
 
 /// Runs a command line as the program does, at the terminal. Returns its exit code.

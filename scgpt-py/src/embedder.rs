@@ -5,23 +5,26 @@ use std::{path::PathBuf, sync::Arc};
 use clap::ValueEnum;
 use numpy::{PyArray1, PyArray2, PyArrayMethods as _, PyReadonlyArray1};
 use pyo3::{exceptions::PyValueError, prelude::*};
-use scgpt_data::{Collator, Frame, Layer, MemoryCells, ReadBlocks as _, Silent, TokenBatch};
+use scgpt_data::{Collator, Frame, Layer, MemoryCells, Observer as _, ReadBlocks as _, TokenBatch};
 use scgpt_model::{InferencePrecision, Strictness};
 use scgpt_tasks::embed::{self, EmbedOptions};
+
+use crate::listening::{Listening, apart, listening};
 
 /// Cells tokenised at a time.
 const BLOCK: usize = 1024;
 
 /// A model, and how it embeds.
-#[pyclass(frozen, module = "scgpt_rs._native")]
+#[pyclass(frozen, weakref, module = "scgpt_rs._native")]
 pub(crate) struct Embedder {
     embedder: embed::Embedder,
     options: EmbedOptions,
 }
 
-/// The arrays of a `scipy.sparse.csr_matrix`.
+/// The arrays of a `scipy.sparse.csr_matrix`. A number of a gene that was below 0 is one beyond the last, which is found
+/// when it is read.
 type Rows<'py> =
-    (PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i32>, PyReadonlyArray1<'py, f32>);
+    (PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, u32>, PyReadonlyArray1<'py, f32>);
 
 /// Tokens of cells `[n, t]` with the number of those of each cell that are no padding `[n]`.
 type Tokens<'py> =
@@ -50,13 +53,13 @@ impl Embedder {
         options.sampling = choice("sampling", sampling)?;
         options.tie_mode = choice("tie_mode", tie_mode)?;
         options.seed = seed;
-        let opened = py.detach(|| {
-            let device = scgpt_cli::open_device(device).map_err(|error| error.to_string())?;
+        let device = device.to_owned();
+        apart(py, move || {
+            let device = scgpt_cli::open_device(&device).map_err(|error| error.to_string())?;
             let embedder = embed::Embedder::open(&model, &device, Strictness::Strict);
-            embedder.map_err(|error| error.to_string())
-        });
-        let embedder = opened.map_err(PyValueError::new_err)?.with_precision(precision);
-        Ok(Self { embedder, options })
+            let embedder = embedder.map_err(|error| error.to_string())?.with_precision(precision);
+            Ok(Self { embedder, options })
+        })
     }
 
     /// Numbers of an embedding.
@@ -78,19 +81,21 @@ impl Embedder {
         genes: Vec<String>,
         rows: Rows<'py>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let (embedded, width) = with_cells(py, &genes, &rows, |cells| {
-            let mut embedded = Vec::new();
+        let (n, width) = (rows.0.len()?.saturating_sub(1), self.width());
+        if n == 0 {
+            return PyArray1::from_vec(py, Vec::new()).reshape([0, width]);
+        }
+        let embedded = with_cells(py, &genes, &rows, |cells, listening| {
+            let mut embedded = Vec::with_capacity(n * width);
             let each = &mut |_: usize, rows: &[f32]| {
                 embedded.extend_from_slice(rows);
                 Ok(())
             };
             let options = &self.options;
-            self.embedder
-                .embed_each(cells, options, each, &Silent)
-                .map_err(|error| error.to_string())?;
-            Ok((embedded, self.width()))
+            let done = self.embedder.embed_each(cells, options, each, listening);
+            done.map_err(|error| error.to_string())?;
+            Ok(embedded)
         })?;
-        let n = embedded.len() / width.max(1);
         PyArray1::from_vec(py, embedded).reshape([n, width])
     }
 
@@ -102,7 +107,7 @@ impl Embedder {
         rows: Rows<'py>,
     ) -> PyResult<Tokens<'py>> {
         let TokenBatch { n_cells, n_tokens, genes, values, lengths, .. } =
-            with_cells(py, &genes, &rows, |cells| self.tokens(cells))?;
+            with_cells(py, &genes, &rows, |cells, listening| self.tokens(cells, listening))?;
         let lengths = lengths.into_iter().map(|length| length as u64).collect();
         Ok((
             PyArray1::from_vec(py, genes).reshape([n_cells, n_tokens])?,
@@ -118,12 +123,17 @@ impl Embedder {
 }
 
 impl Embedder {
-    fn tokens(&self, cells: &mut MemoryCells<'_>) -> Result<TokenBatch, String> {
+    fn tokens(
+        &self,
+        cells: &mut MemoryCells<'_>,
+        listening: &Listening,
+    ) -> Result<TokenBatch, String> {
         let said = |error: scgpt_tasks::Error| error.to_string();
         let alignment = self.embedder.align(cells, &self.options).map_err(said)?;
         let tokenizer = self.embedder.tokenizer(&alignment, &self.options).map_err(said)?;
         let mut tokens = Vec::new();
         for block in cells.blocks(&Layer::X, BLOCK) {
+            listening.check_cancelled().map_err(|error| error.to_string())?;
             tokens.extend(tokenizer.block(&block.map_err(|error| error.to_string())?.1));
         }
         let collator = Collator::new(self.embedder.vocab(), self.embedder.config().pad_value);
@@ -136,26 +146,23 @@ fn with_cells<T: Send>(
     py: Python<'_>,
     genes: &[String],
     (indptr, indices, values): &Rows<'_>,
-    work: impl FnOnce(&mut MemoryCells<'_>) -> Result<T, String> + Send,
+    work: impl FnOnce(&mut MemoryCells<'_>, &Listening) -> Result<T, String> + Send,
 ) -> PyResult<T> {
     let (indptr, indices, values) = (indptr.as_slice()?, indices.as_slice()?, values.as_slice()?);
-    let done = py.detach(|| {
+    listening(py, |listening| {
         let offset = |&offset: &i64| usize::try_from(offset).map_err(|_| "an offset below 0");
         let indptr: Vec<usize> = indptr.iter().map(offset).collect::<Result<_, _>>()?;
-        // A number below 0 becomes one beyond the last gene, which is found when it is read.
-        let indices: Vec<u32> = indices.iter().map(|index| index.cast_unsigned()).collect();
         let names: Vec<Arc<str>> =
             (0..indptr.len().saturating_sub(1)).map(|cell| cell.to_string().into()).collect();
         let obs = Frame::of_names(names.iter().map(AsRef::as_ref));
         let var = Frame::of_names(genes.iter().map(String::as_str));
-        let cells = MemoryCells::new(&indptr, &indices, values, &obs, &var);
-        work(&mut cells.map_err(|error| error.to_string())?)
-    });
-    done.map_err(PyValueError::new_err)
+        let cells = MemoryCells::new(&indptr, indices, values, &obs, &var);
+        work(&mut cells.map_err(|error| error.to_string())?, listening)
+    })
 }
 
 /// One of the values of an option.
-fn choice<T: ValueEnum>(name: &str, given: &str) -> PyResult<T> {
+pub(crate) fn choice<T: ValueEnum>(name: &str, given: &str) -> PyResult<T> {
     T::from_str(given, false).map_err(|_| {
         let known = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
         let known: Vec<_> = known.map(|value| value.get_name().to_owned()).collect();

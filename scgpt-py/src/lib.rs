@@ -8,6 +8,7 @@ mod call;
 mod described;
 mod embedder;
 mod lend;
+mod listening;
 mod logging;
 mod rows;
 

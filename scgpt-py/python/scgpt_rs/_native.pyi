@@ -49,12 +49,12 @@ class Embedder:
     def embed(
         self,
         genes: Sequence[str],
-        rows: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+        rows: tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]],
     ) -> NDArray[np.float32]: ...
     def tokenize(
         self,
         genes: Sequence[str],
-        rows: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+        rows: tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]],
     ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint64]]: ...
     def vocabulary(self) -> list[str]: ...
 

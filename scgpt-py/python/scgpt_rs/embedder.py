@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from . import _call, _native
-from ._errors import ScgptError, called
+from . import _call, _open, _rows
+from ._errors import called
+from ._places import lasting
+from ._whole import whole
 
 
 class Embedder:
     """Embeds batches of cells with one model, which a process opens once.
 
     It is called with a pyarrow ``RecordBatch`` or ``Table`` that has a row a cell, and gives the same back with a column
-    of embeddings; or with a matrix, and gives the embeddings. It pickles by the path of the model, and is opened again
-    where it is unpickled. Rows do not depend on batches, threads or processes.
+    of embeddings; or with a matrix, and gives the embeddings. It pickles by the path of the model, which is opened where
+    it is unpickled; all embedders of a process that have the same model and options share it, and the last one closes
+    it. Rows do not depend on batches, threads or processes. Ctrl-C ends the call between two batches of cells.
 
     Parameters
     ----------
@@ -73,19 +75,19 @@ class Embedder:
         self._options: dict[str, Any] = {
             "precision": precision,
             "device": device,
-            "max_length": max_length,
-            "batch_size": batch_size,
+            "max_length": None if max_length is None else whole("max_length", max_length),
+            "batch_size": whole("batch_size", batch_size),
             "sampling": sampling,
             "tie_mode": tie_mode,
-            "seed": seed,
+            "seed": whole("seed", seed),
         }
-        self._model = fspath(model)
+        self._model = lasting(model)
         self._genes = [str(gene) for gene in genes]
         self._key = key_added
         self._open()
 
     def _open(self) -> None:
-        self._native = called(_native.Embedder, _here(self._model), **self._options)
+        self._native = _open.model(_here(self._model), **self._options)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_native"}
@@ -105,8 +107,14 @@ class Embedder:
         return self._native.hash
 
     def embed(self, matrix: Any) -> NDArray[np.float32]:
-        """Embeddings ``[n, d]`` of a matrix ``[n, genes]`` of counts."""
-        return called(self._native.embed, self._genes, _rows(matrix, len(self._genes)))
+        """Embeddings ``[n, d]`` of counts.
+
+        Parameters
+        ----------
+        matrix : matrix of numpy or scipy.sparse, [n, genes]
+            Counts in memory; CSR of int32 and float32 is not copied.
+        """
+        return called(self._native.embed, self._genes, _rows.of_matrix(matrix, len(self._genes)))
 
     def __call__(self, batch: Any) -> Any:
         """The batch with a column of embeddings.
@@ -114,43 +122,27 @@ class Embedder:
         Parameters
         ----------
         batch : pyarrow.RecordBatch, pyarrow.Table or matrix
-            Columns ``indices`` and ``values`` are lists of the expressed genes of each cell and of their counts.
+            Columns ``indices`` and ``values`` are lists of the expressed genes of each cell and of their counts. They
+            may be lists, large, of fixed size or views, of any type of number (int32 and float32 are not copied), and
+            slices. A missing list is a cell that expresses nothing; a missing number is refused.
 
         Returns
         -------
         pyarrow.RecordBatch, pyarrow.Table or array
-            The same without both columns and with the embeddings; of a matrix, the embeddings.
+            The same without both columns and with the embeddings; of a matrix, the embeddings. Of no cells there are none.
         """
         if not hasattr(batch, "schema"):
             return self.embed(batch)
         import pyarrow as pa
 
-        rows = self._native_rows(batch)
+        # Of no cells, nothing is known of what the columns would hold.
+        rows = _rows.of_batch(batch, len(self._genes)) if batch.num_rows else _rows.NONE
         embedded = called(self._native.embed, self._genes, rows)
         column = pa.FixedSizeListArray.from_arrays(pa.array(embedded.reshape(-1)), self.width)
         left = [name for name in batch.schema.names if name not in ("indices", "values", self._key)]
         arrays = [batch.column(name) for name in left]
         kind = pa.RecordBatch if isinstance(batch, pa.RecordBatch) else pa.Table
         return kind.from_arrays([*arrays, column], names=[*left, self._key])
-
-    def _native_rows(self, batch: Any) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-        lists = []
-        for name in ("indices", "values"):
-            if name not in batch.schema.names:
-                raise ScgptError(f"the batch has no column `{name}`, expected lists: indices, values")
-            column = batch.column(name)
-            lists.append(column.combine_chunks() if hasattr(column, "combine_chunks") else column)
-        indices, values = lists
-        lengths = [np.asarray(column.value_lengths().fill_null(0)) for column in lists]
-        if not np.array_equal(lengths[0], lengths[1]):
-            raise ScgptError("`indices` and `values` differ in length in a row, expected one value a gene")
-        indptr = np.zeros(len(indices) + 1, dtype=np.int64)
-        np.cumsum(lengths[0], out=indptr[1:])
-        return (
-            indptr,
-            np.ascontiguousarray(indices.flatten().to_numpy(zero_copy_only=False), dtype=np.int32),
-            np.ascontiguousarray(values.flatten().to_numpy(zero_copy_only=False), dtype=np.float32),
-        )
 
 
 def _here(model: str) -> str:
@@ -159,14 +151,3 @@ def _here(model: str) -> str:
         return model
     folder = _call.run(["models", "pull", model])["result"].get("folder")
     return str(folder) if folder else model
-
-
-def _rows(matrix: Any, n_genes: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    if matrix.shape[1] != n_genes:
-        raise ScgptError(f"the matrix has {matrix.shape[1]} columns, but there are {n_genes} genes")
-    rows = called(sparse.csr_matrix, matrix)
-    return (
-        np.ascontiguousarray(rows.indptr, dtype=np.int64),
-        np.ascontiguousarray(rows.indices, dtype=np.int32),
-        called(np.ascontiguousarray, rows.data, np.float32),
-    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from os import PathLike, fspath
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from . import _call, _native
 from ._cells import Cells
 from ._errors import called
+from ._places import lasting
 from ._result import Result
+from ._whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,8 +49,8 @@ def inspect(adata: Cells, *, model: str | PathLike[str] | None = None) -> Result
 class Reader:
     """A file of cells that stays open, of which engines read some at a time.
 
-    The names of all cells are read once, and of the matrix what a batch needs. It pickles by the path of the file, and
-    is opened again where it is unpickled.
+    The names of all cells are read once, and of the matrix what a batch needs. It pickles by the path of the file, from
+    the root on, and is opened again where it is unpickled.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ class Reader:
     """
 
     def __init__(self, path: str | PathLike[str], *, layer: str | None = None) -> None:
-        self._place = (fspath(path), layer)
+        self._place = (lasting(path), layer)
         self._native = called(_native.Reader, path, layer or "X")
 
     def __reduce__(self) -> tuple[Callable[[str, str | None], Reader], tuple[str, str | None]]:
@@ -105,7 +107,7 @@ class Reader:
         """
         import pyarrow as pa
 
-        names, indptr, indices, values = called(self._native.rows, begin, end)
+        names, indptr, indices, values = called(self._native.rows, whole("begin", begin), whole("end", end))
         lists = [pa.LargeListArray.from_arrays(indptr, part) for part in (pa.array(indices), pa.array(values))]
         return pa.RecordBatch.from_arrays([pa.array(names), *lists], names=["cell", "indices", "values"])
 
