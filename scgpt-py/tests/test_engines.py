@@ -5,9 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-import signal
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import scgpt_rs
 from scgpt_rs import Embedder, ScgptError, read, tl
 
 
@@ -129,35 +125,6 @@ def test_a_thousand_calls_need_no_more_memory_than_a_hundred(whole, embedder):
     assert resident() - before < 8_000_000
 
 
-TRAINING = """
-import pathlib, sys, scgpt_rs
-folder = pathlib.Path(sys.argv[1])
-print("ready", flush=True)
-try:
-    scgpt_rs.tl.pretrain(data=folder / "shards", output=folder / "stopped", max_steps=100_000, epochs=100_000,
-                         config=folder / "pretrain.toml")
-except KeyboardInterrupt:
-    print("stopped", flush=True)
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of Unix")
-def test_ctrl_c_ends_a_training_and_leaves_nothing_half(folder, model):
-    child = subprocess.Popen([sys.executable, "-c", TRAINING, folder], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None and child.stdout.readline() == "ready\n"
-    deadline = time.monotonic() + 60
-    while not (folder / "stopped" / "metrics.jsonl").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    asked = time.monotonic()
-    child.send_signal(signal.SIGINT)
-    assert child.stdout.readline() == "stopped\n"
-    assert child.wait(timeout=30) == 0
-    assert time.monotonic() - asked < 5
-    temporary = [path for path in folder.rglob("*") if path.name.startswith(".tmp")]
-    assert not temporary, temporary
-
-
 def test_the_interpreter_goes_on_while_a_call_works(whole, model):
     ticks = 0
     done = threading.Event()
@@ -174,20 +141,3 @@ def test_the_interpreter_goes_on_while_a_call_works(whole, model):
     done.set()
     counting.join()
     assert ticks > 5
-
-
-def test_bins_and_tokens(whole, model):
-    cells = scgpt_rs.pp.bin(whole, copy=True)
-    bins = cells.layers["X_binned"]
-    assert bins.max() == 50 and (bins != whole.X).nnz > 0 and "X_binned" not in whole.layers
-    tokens = scgpt_rs.pp.tokenize(whole, model=model)
-    assert tokens.genes.shape == tokens.values.shape == tokens.is_pad.shape and tokens.genes.shape[0] == 300
-    assert tokens.vocabulary[tokens.genes[0, 0]] == "<cls>"
-    cell, at = 5, 1
-    gene = tokens.vocabulary[tokens.genes[cell, at]]
-    known = (
-        whole.var_names[whole.var_names == gene]
-        if gene in whole.var_names
-        else whole.var.index[whole.var["feature_name"] == gene]
-    )
-    assert tokens.values[cell, at] == cells[cell, known[0]].layers["X_binned"].toarray().item()

@@ -56,11 +56,11 @@ def of_batch(batch: Any, n_genes: int) -> Rows:
 
     indices = _list(batch, "indices", "whole numbers", pa.types.is_integer)
     values = _list(batch, "values", "numbers", lambda kind: pa.types.is_integer(kind) or pa.types.is_floating(kind))
-    lengths = [np.asarray(column.value_lengths().fill_null(0)) for column in (indices, values)]
-    if not np.array_equal(*lengths):
+    n_indices, n_values = (np.asarray(column.value_lengths().fill_null(0)) for column in (indices, values))
+    if not np.array_equal(n_indices, n_values):
         raise ScgptError("`indices` and `values` differ in length in a row, expected one value a gene")
     indptr = np.zeros(len(indices) + 1, dtype=np.int64)
-    np.cumsum(lengths[0], out=indptr[1:])
+    np.cumsum(n_indices, out=indptr[1:])
     return (
         indptr,
         _genes(_flat(indices, "indices"), n_genes, "indices"),

@@ -167,8 +167,8 @@ def tokenize(
         raise ScgptError(f"var has no column `{gene_column}`, expected one of {', '.join(map(str, var)) or 'none'}")
     column = var.index if gene_column is None else var[gene_column]
     names = ["" if is_missing else name for name, is_missing in zip(column, column.isna(), strict=True)]
-    embedder = Embedder(model, names, max_length=max_length, sampling=sampling, tie_mode=tie_mode, seed=seed)
     rows = _rows.of_matrix(matrix, len(names), layer or "X")
+    embedder = Embedder(model, names, max_length=max_length, sampling=sampling, tie_mode=tie_mode, seed=seed)
     genes, values, lengths = called(embedder._native.tokenize, embedder._genes, rows)
     is_pad = np.arange(genes.shape[1]) >= lengths[:, None]
     return Tokens(genes, values, is_pad, embedder._native.vocabulary())
