@@ -14,12 +14,16 @@ import scgpt_rs
 CELLS = 1000  # that travel together
 
 
-def read(part: pa.Table, path: str) -> pa.Table:
-    """The cells of a part, which the worker reads itself."""
-    (begin,), (end,) = part["begin"].to_pylist(), part["end"].to_pylist()
-    batch = scgpt_rs.read.batch(path, begin, end)
-    place = pa.array(range(begin, end), pa.int64())
-    return pa.Table.from_batches([batch.append_column("place", place)])
+class Read:
+    """Reads the cells of parts, from a file that a process opens once."""
+
+    def __init__(self, path: str) -> None:
+        self.reader = scgpt_rs.read.Reader(path)
+
+    def __call__(self, part: pa.Table) -> pa.Table:
+        (begin,), (end,) = part["begin"].to_pylist(), part["end"].to_pylist()
+        place = pa.array(range(begin, end), pa.int64())
+        return pa.Table.from_batches([self.reader.batch(begin, end).append_column("place", place)])
 
 
 def main(path: str, model: str, output: str, workers: int = 2) -> None:
@@ -34,7 +38,14 @@ def main(path: str, model: str, output: str, workers: int = 2) -> None:
     parts = [{"begin": begin, "end": min(begin + CELLS, n_cells)} for begin in range(0, n_cells, CELLS)]
     (
         ray.data.from_items(parts)
-        .map_batches(read, batch_size=1, batch_format="pyarrow", fn_kwargs={"path": path}, num_cpus=0.1)
+        .map_batches(
+            Read,
+            fn_constructor_kwargs={"path": path},
+            batch_size=1,
+            batch_format="pyarrow",
+            concurrency=(1, workers),
+            num_cpus=0.1,
+        )
         .map_batches(
             scgpt_rs.Embedder,
             fn_constructor_kwargs={"model": model, "genes": genes},
