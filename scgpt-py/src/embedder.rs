@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use anyhow::{Result, anyhow};
 use clap::ValueEnum;
 use numpy::{PyArray1, PyArray2, PyArrayMethods as _, PyReadonlyArray1};
 use pyo3::{exceptions::PyValueError, prelude::*};
@@ -55,9 +56,9 @@ impl Embedder {
         options.seed = seed;
         let device = device.to_owned();
         apart(py, move || {
-            let device = scgpt_cli::open_device(&device).map_err(|error| error.to_string())?;
+            let device = scgpt_cli::open_device(&device)?;
             let embedder = embed::Embedder::open(&model, &device, Strictness::Strict);
-            let embedder = embedder.map_err(|error| error.to_string())?.with_precision(precision);
+            let embedder = embedder?.with_precision(precision);
             Ok(Self { embedder, options })
         })
     }
@@ -92,8 +93,7 @@ impl Embedder {
                 Ok(())
             };
             let options = &self.options;
-            let done = self.embedder.embed_each(cells, options, each, listening);
-            done.map_err(|error| error.to_string())?;
+            self.embedder.embed_each(cells, options, each, listening)?;
             Ok(embedded)
         })?;
         PyArray1::from_vec(py, embedded).reshape([n, width])
@@ -123,18 +123,13 @@ impl Embedder {
 }
 
 impl Embedder {
-    fn tokens(
-        &self,
-        cells: &mut MemoryCells<'_>,
-        listening: &Listening,
-    ) -> Result<TokenBatch, String> {
-        let said = |error: scgpt_tasks::Error| error.to_string();
-        let alignment = self.embedder.align(cells, &self.options).map_err(said)?;
-        let tokenizer = self.embedder.tokenizer(&alignment, &self.options).map_err(said)?;
+    fn tokens(&self, cells: &mut MemoryCells<'_>, listening: &Listening) -> Result<TokenBatch> {
+        let alignment = self.embedder.align(cells, &self.options)?;
+        let tokenizer = self.embedder.tokenizer(&alignment, &self.options)?;
         let mut tokens = Vec::new();
         for block in cells.blocks(&Layer::X, BLOCK) {
-            listening.check_cancelled().map_err(|error| error.to_string())?;
-            tokens.extend(tokenizer.block(&block.map_err(|error| error.to_string())?.1));
+            listening.check_cancelled()?;
+            tokens.extend(tokenizer.block(&block?.1));
         }
         let collator = Collator::new(self.embedder.vocab(), self.embedder.config().pad_value);
         Ok(collator.collate(tokens.iter().enumerate()))
@@ -146,18 +141,19 @@ fn with_cells<T: Send>(
     py: Python<'_>,
     genes: &[String],
     (indptr, indices, values): &Rows<'_>,
-    work: impl FnOnce(&mut MemoryCells<'_>, &Listening) -> Result<T, String> + Send,
+    work: impl FnOnce(&mut MemoryCells<'_>, &Listening) -> Result<T> + Send,
 ) -> PyResult<T> {
     let (indptr, indices, values) = (indptr.as_slice()?, indices.as_slice()?, values.as_slice()?);
     listening(py, |listening| {
-        let offset = |&offset: &i64| usize::try_from(offset).map_err(|_| "an offset below 0");
-        let indptr: Vec<usize> = indptr.iter().map(offset).collect::<Result<_, _>>()?;
+        let offset =
+            |&offset: &i64| usize::try_from(offset).map_err(|_| anyhow!("an offset below 0"));
+        let indptr: Vec<usize> = indptr.iter().map(offset).collect::<Result<_>>()?;
         let names: Vec<Arc<str>> =
             (0..indptr.len().saturating_sub(1)).map(|cell| cell.to_string().into()).collect();
         let obs = Frame::of_names(names.iter().map(AsRef::as_ref));
         let var = Frame::of_names(genes.iter().map(String::as_str));
         let cells = MemoryCells::new(&indptr, indices, values, &obs, &var);
-        work(&mut cells.map_err(|error| error.to_string())?, listening)
+        work(&mut cells?, listening)
     })
 }
 

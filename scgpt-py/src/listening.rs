@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Result;
 use pyo3::{
     exceptions::{PyRuntimeError, PyValueError},
     prelude::*,
@@ -42,7 +43,7 @@ impl Observer for Listening {
 /// that ended it.
 pub(crate) fn listening<T: Send>(
     py: Python<'_>,
-    work: impl FnOnce(&Listening) -> Result<T, String> + Send,
+    work: impl FnOnce(&Listening) -> Result<T> + Send,
 ) -> PyResult<T> {
     let heard = Heard { asked: Instant::now(), exception: None };
     let listening = Listening(Mutex::new(heard));
@@ -50,14 +51,14 @@ pub(crate) fn listening<T: Send>(
     let heard = listening.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     match heard.exception {
         Some(exception) => Err(exception),
-        None => done.map_err(PyValueError::new_err),
+        None => done.map_err(told),
     }
 }
 
 /// As [`listening`], for work that asks nobody: it is left to its thread, and what becomes of it is dropped there.
 pub(crate) fn apart<T: Send + 'static>(
     py: Python<'_>,
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> PyResult<T> {
     let (done, outcome) = sync_channel(1);
     // Nobody may wait for it any more.
@@ -67,7 +68,7 @@ pub(crate) fn apart<T: Send + 'static>(
     let outcome = Mutex::new(outcome);
     loop {
         match py.detach(|| within_a_tick(&outcome)) {
-            Ok(outcome) => return outcome.map_err(PyValueError::new_err),
+            Ok(outcome) => return outcome.map_err(told),
             Err(RecvTimeoutError::Timeout) => py.check_signals()?,
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(PyRuntimeError::new_err("scgpt failed within; please report this"));
@@ -79,4 +80,15 @@ pub(crate) fn apart<T: Send + 'static>(
 /// What a thread sends, if it sends something soon.
 pub(crate) fn within_a_tick<T>(sent: &Mutex<Receiver<T>>) -> Result<T, RecvTimeoutError> {
     sent.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(TICK)
+}
+
+/// What is wrong, with its causes; libraries often repeat theirs in their own message.
+pub(crate) fn told(error: anyhow::Error) -> PyErr {
+    let mut said: Vec<String> = Vec::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.last().is_none_or(|said| !said.contains(&cause)) {
+            said.push(cause);
+        }
+    }
+    PyValueError::new_err(said.join("\ncaused by: "))
 }

@@ -2,12 +2,14 @@
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use numpy::PyArray1;
 use pyo3::{exceptions::PyValueError, prelude::*};
 use scgpt_data::{CellSource as _, Column, Csr, Error, Layer, Source};
+
+use crate::listening::apart;
 
 /// Names of cells `begin..end`, and the arrays of a `scipy.sparse.csr_matrix` of them.
 type Rows<'py> =
@@ -16,7 +18,7 @@ type Rows<'py> =
 /// A matrix of a file that stays open, with the names of its cells; the other columns of obs are not kept.
 #[pyclass(frozen, module = "scgpt_rs._native")]
 pub(crate) struct Reader {
-    source: Mutex<Source>,
+    source: Arc<Mutex<Source>>,
     layer: Layer,
     cells: Vec<String>,
 }
@@ -26,13 +28,12 @@ impl Reader {
     #[new]
     fn new(py: Python<'_>, path: PathBuf, layer: &str) -> PyResult<Self> {
         let layer = Layer::from(layer);
-        py.detach(|| {
+        apart(py, move || {
             let source = Source::open(path)?;
             source.summary().shape(&layer)?;
             let cells = source.obs()?.index;
-            Ok(Self { source: Mutex::new(source), layer, cells })
+            Ok(Self { source: Arc::new(Mutex::new(source)), layer, cells })
         })
-        .map_err(told)
     }
 
     /// Number of cells.
@@ -42,19 +43,17 @@ impl Reader {
     }
 
     /// Names of the genes: the index of var, or a column.
-    fn genes(&self, py: Python<'_>, gene_column: Option<&str>) -> PyResult<Vec<String>> {
-        py.detach(|| {
-            let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-            let var = source.var(&self.layer)?;
+    fn genes(&self, py: Python<'_>, gene_column: Option<String>) -> PyResult<Vec<String>> {
+        self.read(py, |source, layer| {
+            let var = source.var(layer)?;
             let Some(name) = gene_column else { return Ok(var.index) };
-            let Some(column @ (Column::Text(_) | Column::Categorical { .. })) = var.column(name)
+            let Some(column @ (Column::Text(_) | Column::Categorical { .. })) = var.column(&name)
             else {
                 let problem = format!("column `{name}`: missing, or no text");
                 return Err(Error::invalid(&source.summary().path, "var", problem));
             };
             Ok(column.labels().into_iter().map(Option::unwrap_or_default).collect())
         })
-        .map_err(told)
     }
 
     /// Some consecutive cells.
@@ -64,11 +63,8 @@ impl Reader {
             let problem = format!("cells {begin} to {end}: there are {n}, which count from 0");
             return Err(PyValueError::new_err(problem));
         };
-        let read = py.detach(|| {
-            let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-            source.read(&self.layer, begin..end).map(Csr::into_parts)
-        });
-        let (indptr, indices, values) = read.map_err(told)?;
+        let (indptr, indices, values) = self
+            .read(py, move |source, layer| source.read(layer, begin..end).map(Csr::into_parts))?;
         let indptr = indptr.into_iter().map(|end| (end as u64).cast_signed()).collect();
         let indices = indices.into_iter().map(u32::cast_signed).collect();
         Ok((
@@ -80,6 +76,17 @@ impl Reader {
     }
 }
 
-fn told(error: Error) -> PyErr {
-    PyValueError::new_err(error.to_string())
+impl Reader {
+    /// Reads of the file, while the caller's thread hears Ctrl-C.
+    fn read<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut Source, &Layer) -> Result<T, Error> + Send + 'static,
+    ) -> PyResult<T> {
+        let (source, layer) = (Arc::clone(&self.source), self.layer.clone());
+        apart(py, move || {
+            let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(work(&mut source, &layer)?)
+        })
+    }
 }
