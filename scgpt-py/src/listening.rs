@@ -32,7 +32,7 @@ impl Observer for Listening {
     fn is_cancelled(&self) -> bool {
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if heard.exception.is_none() && heard.asked.elapsed() >= TICK {
-            heard.exception = Python::attach(|py| py.check_signals()).err();
+            heard.exception = Python::attach(|py| py.check_signals().err());
             heard.asked = Instant::now();
         }
         heard.exception.is_some()
