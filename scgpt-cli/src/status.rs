@@ -15,7 +15,7 @@ use crate::{
 /// Exit code: an input or a setting is wrong, or an output could not be written.
 const FAILURE: u8 = 1;
 /// Exit code: ended by Ctrl-C, as a shell reports it.
-pub(crate) const INTERRUPTED: u8 = 130;
+const INTERRUPTED: u8 = 130;
 
 /// 0, or an error message on stderr and its code.
 pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> u8 {
@@ -30,13 +30,19 @@ pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> u8
     }) {
         return 0;
     }
-    report(&error, &flags());
+    let said = report(&error, &flags());
     let is_cancelled = error.downcast_ref().is_some_and(scgpt_tasks::Error::is_cancelled)
         || matches!(error.downcast_ref(), Some(scgpt_data::Error::Cancelled));
-    if is_cancelled { INTERRUPTED } else { FAILURE }
+    if is_cancelled {
+        return INTERRUPTED;
+    }
+    // Who was asked to stop has not failed: the others stop, too.
+    workers::fails(&said);
+    FAILURE
 }
 
-fn report(error: &Error, flags: &Flags) {
+/// Tells people an error with its causes, which it returns.
+fn report(error: &Error, flags: &Flags) -> Vec<String> {
     let host = Run::current().host;
     let mut said: Vec<String> = Vec::new();
     for cause in error.chain() {
@@ -50,12 +56,12 @@ fn report(error: &Error, flags: &Flags) {
         let lead = if number == 0 { "error" } else { "  caused by" };
         host.tell(&format!("{lead}: {}", shown(cause, "    ")));
     }
-    workers::fails(&said);
     let hint = hint(error, flags);
     if let Some(hint) = &hint {
         host.tell(&format!("hint: {}", shown(hint, "    ")));
     }
     print_json(&said, hint.as_deref());
+    said
 }
 
 /// Prints an error as JSON, if that was asked for: the messages from the outermost to the cause.

@@ -14,7 +14,7 @@ use mpi::{
 };
 
 use super::{Answered, Ask};
-use crate::{status::INTERRUPTED, terminal::tell};
+use crate::terminal::tell;
 
 /// Tags of what passes between workers, and of signals.
 pub(super) const DATA: Tag = 1;
@@ -189,8 +189,8 @@ impl Line {
     /// Ends with the others; one that fails does not wait for long.
     pub(super) fn end(mut self, world: &SimpleCommunicator, code: u8, failure: Option<String>) {
         let begin = Instant::now();
-        // The first has told people. Who was asked to stop has not failed, and the first is about to stop, too.
-        let failure = failure.filter(|_| self.rank != 0 && code != INTERRUPTED);
+        // The first has told people.
+        let failure = failure.filter(|_| self.rank != 0);
         let kind = if failure.is_some() { FAILED } else { ENDED };
         self.signal(world, &[&[kind], failure.as_deref().unwrap_or_default().as_bytes()].concat());
         // The others, if they do not fail alike, are told by the first, who has to be told itself.
