@@ -43,10 +43,12 @@ class Function:
         Those of them that need not be given.
     renamed
         Arguments of another name than their option.
-    obsm
-        Arguments that name keys of ``obsm``, or these keys themselves in quotes.
     hidden
         Further options that the function does not have.
+    several
+        Whether the cells may have several modalities.
+    whole
+        Whether a file of all there is of the cells is written.
     """
 
     name: str
@@ -55,8 +57,9 @@ class Function:
     cells: dict[str, str] = field(default_factory=lambda: {"adata": ""})
     optional: set[str] = field(default_factory=set)
     renamed: dict[str, str] = field(default_factory=dict)
-    obsm: list[str] = field(default_factory=list)
     hidden: set[str] = field(default_factory=set)
+    several: bool = False
+    whole: bool = False
     example: str = ""
 
 
@@ -69,7 +72,7 @@ FUNCTIONS = [
         hidden={"genes"},
         example='tl.embed(adata, model="scGPT_human")',
     ),
-    Function("cells", "cells", "slots", obsm=["embedding"], example='tl.cells(adata, embedding="X_scGPT")'),
+    Function("cells", "cells", "slots", example='tl.cells(adata, embedding="X_scGPT")'),
     Function(
         "annotate_train",
         "annotate train",
@@ -96,6 +99,7 @@ FUNCTIONS = [
         "integrate",
         "integrate",
         "slots",
+        several=True,
         example='tl.integrate(adata, batch_key="batch", label="cell_type", method="harmony")',
     ),
     Function(
@@ -130,6 +134,7 @@ FUNCTIONS = [
         "folder",
         cells={"adata": "--data"},
         optional={"adata"},
+        whole=True,
         example='tl.grn_embedding(adata, model="scGPT_human", output="network").table("edges")',
     ),
     Function(
@@ -139,9 +144,9 @@ FUNCTIONS = [
         example='tl.grn_attention(adata, model="scGPT_human", condition="stim", control="ctrl", gene="STAT1", '
         'output="stat1")',
     ),
-    Function("generate", "generate", "slots", obsm=["from_embedding"], example='tl.generate(adata, model="run/model")'),
+    Function("generate", "generate", "slots", example='tl.generate(adata, model="run/model")'),
     Function("pretrain", "pretrain", "folder", cells={}, example='tl.pretrain(data="shards", output="run")'),
-    Function("convert", "convert", "folder", example='tl.convert(adata, output="shards")'),
+    Function("convert", "convert", "folder", whole=True, example='tl.convert(adata, output="shards")'),
     Function(
         "evaluate_labels",
         "evaluate labels",
@@ -152,7 +157,6 @@ FUNCTIONS = [
         "evaluate_integration",
         "evaluate integration",
         "said",
-        obsm=["embedding"],
         example='tl.evaluate_integration(adata, embedding=["X_scGPT"], batch_key="batch", label="cell_type")',
     ),
     Function(
@@ -173,6 +177,27 @@ FUNCTIONS = [
     Function("simulate", "simulate", "cells", cells={}, example="adata = tl.simulate(cells=500, types=4)"),
 ]
 
+#: What the command line says that is not so of functions, and what is. Each is said somewhere.
+SAID = {
+    r",? in a copy of the file$": "",
+    r"The output is a copy of the file with\b": "Writes",
+    r"The output is a copy with the embedding, .* are written beside it\.": "The page has gene coverage and a map.",
+    r" With genes the output is a table .*$": "",
+    r" With a name in \.csv, \.tsv or \.parquet it is a table of map and clusters\.": "",
+    r"A page with (a map of the cells, .*) is written beside the output": r"The page has \1",
+    r"as MuData \(\.h5mu\), as one file with var/feature_types, or as files .* by the names of cells": (
+        "as MuData, or as an AnnData with var/feature_types"
+    ),
+    r"A copy of \.h5mu has (.*) at its root; several files become one \.h5ad\.": r"MuData has \1 at its root.",
+    r"; of several files, `input` has their names, and `sample` those of sample": "",
+    r"default: the output's name with \.model": "default: neither is kept",
+    r"Writes perturb_processed\.h5ad of GEARS": "Makes cells as GEARS has them in perturb_processed.h5ad",
+    r"Writes predicted cells": "Makes predicted cells",
+    r"one file of cells: those of several inputs, .* sample tells them apart": "one file of cells",
+    r"`scgpt simulate perturb` writes": "`tl.simulate` writes with perturb",
+    r"settings of a file or flag go first": "settings of a file or an argument go first",
+}
+
 HEAD = '''\
 """Tools: a function a command of the program, each option an argument of the same name.
 
@@ -186,7 +211,10 @@ from os import PathLike
 from typing import Any, Literal
 
 from . import _call
-from ._call import Option
+from ._arguments import Option
+from ._arguments import default as _default
+from ._arguments import options as _options
+from ._arguments import record as _record
 from ._cells import Cells
 from ._result import Result
 
@@ -194,6 +222,25 @@ _Path = str | PathLike[str]
 
 __all__ = {names}
 '''
+
+
+def as_said(text: str, found: set[str]) -> str:
+    """A text of the command line as it is true of functions; what was replaced in it is added to ``found``."""
+    text = as_python(" ".join(text.split()))
+    for pattern, said in SAID.items():
+        text, n = re.subn(pattern, said, text)
+        found |= {pattern} if n else set()
+    for function in FUNCTIONS:
+        words = re.escape(function.words)
+        # One word alone may be anything.
+        program = "scgpt " if " " not in function.words else "(?:scgpt )?"
+        text = re.sub(f"`{program}{words}`", f"`tl.{function.name}`", text)
+    return text.strip()
+
+
+def sentence(text: str) -> str:
+    """A text with a full stop, unless it ends otherwise."""
+    return text if text.endswith(("?", "!")) else text.rstrip(".") + "."
 
 
 def described() -> dict[str, dict[str, Any]]:
@@ -223,7 +270,7 @@ def default(option: dict[str, Any]) -> str:
     if not option["default"] or option["is_repeated"]:
         return "None"
     value = option["default"][0]
-    return value if option["kind"] in ("int", "float") else repr(value)
+    return f"_default({value if option['kind'] in ('int', 'float') else repr(value)})"
 
 
 def argument(name: str) -> str:
@@ -232,12 +279,15 @@ def argument(name: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) else name
 
 
-def text(function: Function, command: dict[str, Any]) -> str:
+def text(function: Function, command: dict[str, Any], found: set[str]) -> str:
     """The source of a function."""
     taken = {flag.lstrip("-").replace("-", "_") for flag in function.cells.values()}
     hidden = HIDDEN | function.hidden | (taken - {""})
     if function.kind == "slots":
-        hidden |= {"output", "force"}
+        hidden |= {"output"}
+        # What may be there already is what is written beside the cells.
+        if all(option["id"] != "artefact" for option in command["arguments"]):
+            hidden |= {"force"}
     required, others, options = [], [], {}
     for option in command["arguments"]:
         is_positional = not option["long"] and not option["short"]
@@ -267,11 +317,11 @@ def text(function: Function, command: dict[str, Any]) -> str:
         lines.append(f"    {name}: {kind}{' | None' if is_free else ''} = {'None' if is_free else value},")
     returns = {"slots": "Any", "cells": "Any", "folder": "Result", "said": "Result"}[function.kind]
     lines.append(f") -> {returns}:")
-    lines += docstring(function, command, required + others)
+    lines += docstring(function, command, required, others, found)
     known = [f'            "{name}": {option_text(option)},' for name, option in options.items()]
     lines += [
         "    given = dict(locals())",
-        "    words = _call.options(",
+        "    words = _options(",
         "        {",
         *known,
         "        },",
@@ -286,50 +336,62 @@ def option_text(option: dict[str, Any]) -> str:
     """How an option is spelled, as source."""
     flag = f"--{option['long']}" if option["long"] else f"-{option['short']}" if option["short"] else ""
     parts = [json.dumps(flag)]
-    if option["kind"] == "flag" or option["may_be_bare"]:
+    # A truth value is spelled out: it may be one that is not so by default.
+    if option["kind"] == "flag" or option["may_be_bare"] and option["kind"] != "bool":
         parts.append("is_bare=True")
     if option["delimiter"]:
         parts.append(f'delimiter="{option["delimiter"]}"')
-    if option["default"] and not option["is_repeated"]:
-        parts.append(f"default={json.dumps(option['default'][0])}")
     return f"Option({', '.join(parts)})"
+
+
+def renames(function: Function) -> dict[str, str]:
+    """Arguments by their options, where they are called otherwise."""
+    cells = {flag.lstrip("-"): name for name, flag in function.cells.items() if flag and flag != f"--{name}"}
+    return {**cells, **{name.replace("_", "-"): renamed for name, renamed in function.renamed.items()}}
 
 
 def called(function: Function, command: dict[str, Any]) -> str:
     """The call that does the work."""
     words = json.dumps(function.words.split())
-    obsm = f", obsm=_call.names({', '.join(function.obsm)})" if function.obsm else ""
+    more = ", layer=layer" if any(option["id"] == "layer" for option in command["arguments"]) else ""
+    more += f", renamed={json.dumps(renames(function))}" if renames(function) else ""
+    more += ", whole=True" if function.whole else ""
     if function.kind == "slots":
         can_report = any(option["id"] == "no_report" for option in command["arguments"])
         return (
-            f'_call.on_cells({words}, adata, words, record=_call.record("{function.name}", given){obsm}, '
+            f'_call.on_cells({words}, adata, words, record=_record("{function.name}", given){more}, '
             f"report=report, copy=copy, can_report={can_report})"
         )
     cells = ", ".join(f'"{flag}": {name}' for name, flag in function.cells.items())
     if function.kind == "cells":
-        return f"_call.new_cells({words}, {{{cells}}}, output, words)"
+        return f"_call.new_cells({words}, {{{cells}}}, output, words{more})"
     has_output = any(option["id"] == "output" for option in command["arguments"])
-    return f"_call.to_folder({words}, {{{cells}}}, {'output' if has_output else None}, words{obsm})"
+    return f"_call.to_folder({words}, {{{cells}}}, {'output' if has_output else None}, words{more})"
 
 
 def docstring(
-    function: Function, command: dict[str, Any], arguments: list[tuple[str, str, str, str | None]]
+    function: Function,
+    command: dict[str, Any],
+    required: list[tuple[str, str, str, str | None]],
+    others: list[tuple[str, str, str, str | None]],
+    found: set[str],
 ) -> list[str]:
     """The lines of a docstring, as numpydoc has them."""
     first, _, rest = (command["about"] or function.name).partition("\n\n")
-    first = as_python(" ".join(first.split())).rstrip(".")
-    lines = [f'"""{first}.', ""]
+    lines = [f'"""{sentence(as_said(first, found))}', ""]
     for paragraph in filter(None, rest.split("\n\n")):
-        lines += [*textwrap.wrap(as_python(" ".join(paragraph.split())), 108), ""]
+        lines += [*textwrap.wrap(as_said(paragraph, found), 108), ""]
     lines += ["Parameters", "----------"]
     for cells, flag in function.cells.items():
-        lines.append(f"{cells} : AnnData, MuData or path{', optional' if cells in function.optional else ''}")
+        kind = "AnnData, MuData or path" if function.several else "AnnData or path"
+        lines.append(f"{cells} : {kind}{', optional' if cells in function.optional else ''}")
         of = next((it["help"] for it in command["arguments"] if flag and it["long"] == flag.lstrip("-")), None)
-        lines += indented(of or "Cells in memory, or a file or folder of them")
-    for name, kind, value, about in arguments:
+        lines += indented(as_said(of or "Cells in memory, or a file or folder of them", found))
+    is_optional = [(False, it) for it in required] + [(it[2] == "None", it) for it in others]
+    for may_lack, (name, kind, _, about) in is_optional:
         kind = re.sub(r"Literal\[([^]]*)\]", r"{\1}", kind.replace("_Path", "path")).replace(" | ", " or ")
-        lines.append(f"{name} : {kind}{', optional' if value == 'None' else ''}")
-        lines += indented(about or "")
+        lines.append(f"{name} : {kind}{', optional' if may_lack else ''}")
+        lines += indented(as_said(about or "", found))
     returned = {
         "slots": [
             "None, AnnData or Result",
@@ -355,8 +417,7 @@ def docstring(
 
 def indented(text: str) -> list[str]:
     """A sentence about an argument, in lines."""
-    text = as_python(" ".join(text.split())).rstrip(".") + "."
-    return textwrap.wrap(text, 104, initial_indent="    ", subsequent_indent="    ")
+    return textwrap.wrap(sentence(text), 104, initial_indent="    ", subsequent_indent="    ")
 
 
 def main() -> int:
@@ -364,10 +425,12 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    found = described()
+    known, found = described(), set[str]()
     names = json.dumps(sorted(function.name for function in FUNCTIONS), indent=4).replace("\n]", ",\n]")
     parts = [HEAD.replace("{names}", names)]
-    parts += [text(function, found[function.words]) for function in FUNCTIONS]
+    parts += [text(function, known[function.words], found) for function in FUNCTIONS]
+    if found != set(SAID):
+        raise SystemExit(f"the command line does not say any more: {', '.join(set(SAID) - found)}")
     made = "\n\n".join(part + "\n" for part in parts)
     formatted = subprocess.run(
         [sys.executable, "-m", "ruff", "format", "--line-length", "120", "-"],

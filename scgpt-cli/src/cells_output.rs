@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{
-    Additions, CellSource, CopyReport, Existing, Layer, Observer as _, Place, Source, Watched,
-    make_cells_table, make_copy, make_export, make_part,
+    Additions, CellSource, Column, CopyReport, Existing, Layer, Observer as _, Place, Source,
+    Watched, make_cells_table, make_copy, make_export, make_part, make_slots,
 };
 
 pub(crate) use self::part::{Begun, OfAll, PartArgs, PartOutput, Taken, rules, which_part};
@@ -135,24 +135,25 @@ impl CellsOutput<'_> {
             // A table has columns of cells, and nothing else.
             additions.obsp.clear();
             additions.uns.clear();
-        }
-        Run::current().writes(&additions);
-        if is_table(self.output) {
+            Run::current().writes(&additions);
             bar.begin("writing", 0);
             let (obs, input) = (source.obs()?, self.input);
             let made = make_cells_table(&obs, &additions, input, self.output, self.existing);
             bar.finish();
             return Ok((made?, Vec::new()));
         }
-        say_replaced(source, &additions, printer)?;
+        let joined = source.joined();
+        let to = (self.output, self.existing);
+        if let Some(place) = slots_alone(source, joined, &mut additions, to, printer)? {
+            return Ok((place, Vec::new()));
+        }
+        let is_file = match &*source {
+            Source::Annotated(cells) => matches!(cells.bare(), Source::AnnData(_)),
+            source => matches!(source, Source::AnnData(_)),
+        };
         let made = match source {
-            Source::AnnData(_) => {
+            _ if is_file => {
                 bar.begin("writing", 0);
-                make_copy(self.input, self.output, &additions, self.existing)
-            }
-            Source::Annotated(cells) if matches!(cells.bare(), Source::AnnData(_)) => {
-                bar.begin("writing", 0);
-                additions.obs.splice(0..0, cells.columns().iter().cloned());
                 make_copy(self.input, self.output, &additions, self.existing)
             }
             Source::Chosen(cells) if matches!(cells.whole().opened(), Source::AnnData(_)) => {
@@ -175,12 +176,27 @@ impl CellsOutput<'_> {
     }
 }
 
-/// Says what of the input a copy has anew.
-pub(crate) fn say_replaced(
+/// Adds the columns that a table `joined` to what is written, takes note of all of it, and says what it replaces.
+/// For a host that has the cells itself, it makes the output, which has that and nothing else.
+pub(crate) fn slots_alone(
     source: &dyn CellSource,
-    additions: &Additions,
+    joined: Vec<(String, Column)>,
+    additions: &mut Additions,
+    (output, existing): (&Path, Existing),
     printer: Printer,
-) -> Result<()> {
+) -> Result<Option<Place>> {
+    let run = Run::current();
+    let is_alone = run.host.takes_slots();
+    if !is_alone {
+        say_replaced(source, additions, printer)?;
+    }
+    additions.obs.splice(0..0, joined);
+    run.writes(additions);
+    Ok(is_alone.then(|| make_slots(source, additions, output, existing)).transpose()?)
+}
+
+/// Says what of the input a copy has anew.
+fn say_replaced(source: &dyn CellSource, additions: &Additions, printer: Printer) -> Result<()> {
     let obs = source.obs()?;
     let columns = additions.obs.iter().filter(|(name, _)| obs.column(name).is_some());
     let obsm = additions.obsm.iter().map(|(name, _)| format!("obsm/{name}"));

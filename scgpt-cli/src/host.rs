@@ -54,6 +54,10 @@ pub trait Host: Send + Sync {
     /// Whether the command is to stop.
     fn is_cancelled(&self) -> bool;
 
+    /// Whether it has the cells itself, and takes what was found of them alone: a small file of names and slots in
+    /// place of a copy of the cells.
+    fn takes_slots(&self) -> bool;
+
     /// The words that a command line of this program begins with.
     ///
     /// # Errors
@@ -103,6 +107,10 @@ impl Host for Terminal {
 
     fn is_cancelled(&self) -> bool {
         interrupt::is_interrupted()
+    }
+
+    fn takes_slots(&self) -> bool {
+        false
     }
 
     fn program(&self) -> io::Result<Vec<OsString>> {

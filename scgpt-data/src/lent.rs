@@ -144,6 +144,11 @@ fn all_lent<T>(act: impl FnOnce(&mut BTreeMap<PathBuf, Arc<Loan>>) -> T) -> T {
     act(&mut LENT.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// Whether matrices of the file at `path` are lent, so that the file alone is not what is read from it.
+pub(crate) fn is_lent(path: &Path) -> bool {
+    all_lent(|lent| lent.contains_key(path))
+}
+
 /// The file with what is lent to it, if there is anything.
 ///
 /// # Errors
@@ -190,6 +195,14 @@ impl Store for LentStore {
     }
 
     fn attributes(&self, place: &str) -> Result<Map<String, Value>> {
+        if self.loan.arrays.contains_key(place) {
+            // The file may have an array of another kind in its place, or a group.
+            let said = [("encoding-type", "array"), ("encoding-version", "0.2.0")];
+            return Ok(said
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .into_iter()
+                .collect());
+        }
         self.file_of(place).attributes(place)
     }
 
@@ -261,6 +274,7 @@ mod tests {
     use super::*;
     use crate::{
         Additions, CellSource as _, Csr, Existing, Frame, Layer, MemoryCells, Source, export,
+        save_copy,
     };
 
     /// A file of two cells and three genes without any value.
@@ -304,6 +318,24 @@ mod tests {
         let _lent = Lent::new(&path, [("X".to_owned(), dense)], None);
         let cells = read(&path);
         assert_eq!((cells.row(0).indices, cells.row(1).indices), (&[1, 2][..], &[2][..]));
+    }
+
+    #[test]
+    fn a_copy_has_what_is_lent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = annotations(folder.path());
+        let values = array(&[2, 3], "uint8", vec![0, 1, 2, 0, 0, 3]);
+        let _lent = Lent::new(&path, [("X".to_owned(), values)], None);
+        let expected = read(&path);
+        for name in ["copy.h5ad", "copy.zarr"] {
+            let copy = folder.path().join(name);
+            save_copy(&path, &copy, &Additions::default(), Existing::Refuse).unwrap();
+            let copied = Source::open(&copy).unwrap();
+            assert_eq!(copied.summary().matrices[0].dtype, "uint8");
+            assert_eq!(copied.summary().matrices[0].encoding, "dense");
+            assert_eq!(read(&copy), expected);
+        }
+        assert_eq!(expected.n_stored(), 3);
     }
 
     #[test]

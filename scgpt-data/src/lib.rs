@@ -187,7 +187,7 @@ pub use crate::write::make_mudata_part;
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
 pub use crate::write::{
     Additions, CopyReport, export, export_mudata, make_cells_table, make_copy, make_export,
-    make_part, save_copy,
+    make_part, make_slots, save_copy,
 };
 pub use crate::{
     address::is_url,

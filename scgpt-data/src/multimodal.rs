@@ -105,6 +105,8 @@ pub struct MultimodalCells {
     modalities: Modalities,
     summary: Summary,
     chosen: Option<ChosenCells>,
+    /// Names of the columns of `obs` that a table added.
+    joined: Vec<String>,
 }
 
 /// A source before it becomes a [`Part`].
@@ -227,7 +229,14 @@ impl MultimodalCells {
     pub fn annotate(&mut self, path: &Path) -> Result<JoinedTable> {
         let (obs, joined) = join_table(self.obs.clone(), path)?;
         self.obs = obs;
+        self.joined.extend(joined.columns.iter().cloned());
         Ok(joined)
+    }
+
+    /// The columns that tables added to the annotations of the cells.
+    pub fn joined(&self) -> Vec<(String, Column)> {
+        let is_joined = |(name, _): &&(String, Column)| self.joined.contains(name);
+        self.obs.columns.iter().filter(is_joined).cloned().collect()
     }
 
     /// What the features measure, one entry a feature.
@@ -317,7 +326,8 @@ impl MultimodalCells {
             values: None,
         };
         let (var, modalities) = (features.var, features.modalities);
-        Ok(Self { parts, obs, var, modalities, summary, chosen: None })
+        let (chosen, joined) = (None, Vec::new());
+        Ok(Self { parts, obs, var, modalities, summary, chosen, joined })
     }
 }
 

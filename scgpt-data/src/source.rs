@@ -22,7 +22,7 @@ use crate::{
     csr::Csr,
     error::{Error, Result},
     foreign,
-    frame::Frame,
+    frame::{Column, Frame},
     regular,
     subset::{CellSubset, ChosenCells},
     summary::{Layer, Summary},
@@ -167,6 +167,19 @@ impl Source {
             Self::Annotated(cells) => cells.bare().opened(),
             #[cfg(any(feature = "h5ad", feature = "zarr", feature = "scbank"))]
             opened => opened,
+        }
+    }
+
+    /// The columns that a table added to `obs`, see [`annotated`](Self::annotated), with a value a cell.
+    pub fn joined(&self) -> Vec<(String, Column)> {
+        match self {
+            Self::Annotated(cells) => cells.columns().to_vec(),
+            Self::Chosen(cells) => {
+                let of_all = cells.whole().joined().into_iter();
+                of_all.map(|(name, column)| (name, column.pick(cells.cells()))).collect()
+            }
+            #[cfg(any(feature = "h5ad", feature = "zarr", feature = "scbank"))]
+            _ => Vec::new(),
         }
     }
 
@@ -343,7 +356,7 @@ fn one_modality(store: &dyn Store) -> Result<()> {
     let mods = store.children(MODALITIES)?.join(", ");
     let problem = format!("MuData of several modalities ({mods}), one was expected");
     Err(Error::invalid(store.path(), MODALITIES, problem).with_hint(
-        "`scgpt integrate` takes the whole file; for one modality, in Python mdata.mod[\"rna\"].write_h5ad(path)",
+        "give one modality, in Python mdata.mod[\"rna\"], or a file of it by .write_h5ad(path); `scgpt integrate` takes all",
     ))
 }
 

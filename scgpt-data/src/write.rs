@@ -6,7 +6,8 @@
 //! make_part       chosen cells of an input, and all it has of them (a new container)
 //! make_mudata_part  the same of MuData
 //! export          any source: obs, var, X in rows                  (a new container)
-//! make_cells_table  names of cells and additions alone              (a table)
+//! make_slots      names of cells and additions alone              (a new container)
+//! make_cells_table  the same                                      (a table)
 //! ```
 //!
 //! Whatever the way, the file or folder is built in a [`Place`] and appears by a rename. [`Sink`]
@@ -27,6 +28,7 @@ mod h5;
 #[cfg(feature = "mudata")]
 mod mudata;
 mod part;
+mod slots;
 mod table;
 #[cfg(all(test, feature = "h5ad", feature = "zarr"))]
 mod tests;
@@ -50,6 +52,7 @@ pub use self::{
     cells_table::make_cells_table,
     export::{export, export_mudata, make_export},
     part::make_part,
+    slots::make_slots,
 };
 #[cfg(feature = "zarr")]
 use crate::address::is_url;
@@ -62,6 +65,7 @@ use crate::{
     csr::Csr,
     error::{Error, Result},
     frame::Column,
+    lent::is_lent,
     output::{Existing, OutputKind, Place, check_apart},
     row_spool::RowSpool,
 };
@@ -292,14 +296,17 @@ pub fn make_copy(
 }
 
 /// A copy of `input` at `place` that can be extended; `None` if its elements have to be written
-/// anew, into another container, because the file cannot grow, or from a URL, whose files cannot all
-/// be listed.
+/// anew, into another container, because the file cannot grow, from a URL, whose files cannot all
+/// be listed, or because its matrices are lent, and not in the file.
 ///
 /// For HDF5 it is found out by trying: a file that [`H5Sink`] cannot extend is not damaged, and its
 /// copy goes again. A zip is unpacked, since nothing can be added to one in place.
 fn extend(input: &Path, output: &Path, place: &Place) -> Result<Option<Box<dyn Sink>>> {
     let failed = |error: io::Error| Error::write(output, error);
     let copy = place.path();
+    if is_lent(input) {
+        return Ok(None);
+    }
     match (Container::of(input)?, Container::named(output)) {
         #[cfg(feature = "h5ad")]
         (Container::Hdf5, Container::Hdf5) => {

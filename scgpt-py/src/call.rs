@@ -39,6 +39,7 @@ struct Caller {
     printed: Mutex<Vec<u8>>,
     is_cancelled: AtomicBool,
     program: Vec<OsString>,
+    takes_slots: bool,
 }
 
 impl Caller {
@@ -82,6 +83,10 @@ impl Host for Caller {
         self.is_cancelled.load(Ordering::Relaxed)
     }
 
+    fn takes_slots(&self) -> bool {
+        self.takes_slots
+    }
+
     fn program(&self) -> io::Result<Vec<OsString>> {
         Ok(self.program.clone())
     }
@@ -98,6 +103,7 @@ impl Drop for Ending {
 
 /// Runs a command line. Returns its exit code and what it printed; `tell` takes its lines for people, `progress` how
 /// far it is: a stage, what is done, what there is, and the unit. An exception of either, and Ctrl-C, end the command.
+/// With `takes_slots` the caller has the cells itself: the output has what was found of them alone.
 #[pyfunction]
 pub(crate) fn call(
     py: Python<'_>,
@@ -105,6 +111,7 @@ pub(crate) fn call(
     program: Vec<OsString>,
     tell: &Bound<'_, PyAny>,
     progress: &Bound<'_, PyAny>,
+    takes_slots: bool,
 ) -> PyResult<(u8, String)> {
     let (said, heard) = sync_channel(WAITING);
     let caller = Arc::new(Caller {
@@ -112,6 +119,7 @@ pub(crate) fn call(
         printed: Mutex::default(),
         is_cancelled: AtomicBool::new(false),
         program,
+        takes_slots,
     });
     let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
     let host = Arc::clone(&caller);

@@ -36,6 +36,10 @@ impl Host for Silent {
         self.0.is_cancelled()
     }
 
+    fn takes_slots(&self) -> bool {
+        self.0.takes_slots()
+    }
+
     fn program(&self) -> io::Result<Vec<OsString>> {
         self.0.program()
     }

@@ -5,7 +5,7 @@ use std::fs;
 use scgpt_data::{CellSource as _, CellSubset, Column, Existing, Layer, Source, export};
 use serde_json::Value;
 
-use crate::run::{Place, cells, embedding, model, tiny};
+use crate::run::{Ended, Place, cells, embedding, model, tiny};
 
 /// A file that holds those of its input whose column has that text, as no condition would make it.
 fn picked(place: &Place, column: &str, text: &str, name: &str) -> usize {
@@ -157,7 +157,9 @@ fn columns_of_a_table_are_columns_of_obs() {
     let rows: String = names.iter().skip(4).enumerate().map(row).collect();
     fs::write(place.path("more.csv"), format!("cell,tissue\n{rows}")).unwrap();
     let embed = ["embed", &cells, "-m", &model, "--obs-from", "more.csv", "-o"];
-    let ended = place.done(&[&embed[..], &["all.h5ad", "--color", "tissue"]].concat());
+    let ended = place.done(&[&embed[..], &["all.h5ad", "--color", "tissue", "--json"]].concat());
+    let slots = |ended: &Ended| ended.envelope["slots"].as_array().unwrap()[0].clone();
+    assert_eq!(slots(&ended), "obs/tissue");
     let said = "note: 60 of 64 cells are in `more.csv`, by its column `cell`: `tissue` join obs";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
     let tissues = |name: &str| {
@@ -166,6 +168,8 @@ fn columns_of_a_table_are_columns_of_obs() {
     };
     let all = tissues("all.h5ad");
     assert_eq!((all.len(), all.iter().flatten().count()), (64, 60));
-    place.done(&[&embed[..], &["some.h5ad", "--where", "tissue = 'lung'"]].concat());
+    let ended = ["some.h5ad", "--where", "tissue = 'lung'", "--json"];
+    let ended = place.done(&[&embed[..], &ended].concat());
+    assert_eq!(slots(&ended), "obs/tissue");
     assert_eq!(tissues("some.h5ad"), vec![Some("lung".to_owned()); 30]);
 }

@@ -1,16 +1,12 @@
-"""Calls of commands: arguments of functions become a command line, and what it writes becomes slots or results."""
+"""Calls of commands: what they write becomes slots or results."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from numbers import Integral, Real
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -18,6 +14,7 @@ from typing import Any
 from . import _slots
 from ._cells import Cells, is_path, lent
 from ._errors import ScgptError, as_python
+from ._names import LOST, Names, temporary
 from ._native import call
 from ._progress import Progress
 from ._result import Report, Result
@@ -28,98 +25,31 @@ logger = logging.getLogger("scgpt_rs")
 _PROGRAM = (sys.executable, "-m", "scgpt_rs")
 #: Exit codes: of a program that was asked to stop, and of a wrong command line.
 _INTERRUPTED, _USAGE = 130, 2
-#: What cells in memory are called.
-_ADATA = "adata"
+#: The artefact beside an output, unless it has a place of its own.
+_ARTEFACT = "written.model"
+#: What of an artefact embeds further cells.
+_LEARNED = {"model.safetensors": "the network is", "components.json": "the components are"}
 
 
-@dataclass(frozen=True)
-class Option:
-    """An option of the command line.
-
-    Attributes
-    ----------
-    flag : str
-        As it is spelled, ``--max-length``; empty for what stands alone.
-    is_bare : bool
-        Whether ``True`` is spelled by the flag alone.
-    delimiter : str or None
-        What stands between several values; if nothing does, the option is repeated.
-    default : str or None
-        The value that stands for nothing: the command line then has the last word, or a file of settings.
-    """
-
-    flag: str
-    is_bare: bool = False
-    delimiter: str | None = None
-    default: str | None = None
-
-    def words(self, value: Any) -> list[str]:
-        """The option with a value, as words of a command line."""
-        if value is None or (value is False and self.is_bare):
-            return []
-        if value is True and self.is_bare:
-            return [self.flag]
-        values = _values(value)
-        if values == [self.default]:
-            return []
-        if self.delimiter is not None:
-            values = [self.delimiter.join(values)]
-        if not self.flag:
-            return values
-        joint = "=" if self.flag.startswith("--") else ""
-        return [f"{self.flag}{joint}{value}" for value in values]
-
-
-def _values(value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [str(value).lower()]
-    if isinstance(value, (str, PathLike)):
-        return [fspath(value)]
-    if isinstance(value, Mapping):
-        return [f"{name}={fspath(it) if isinstance(it, PathLike) else it}" for name, it in value.items()]
-    if isinstance(value, Sequence) or hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1:
-        return [text for it in value for text in _values(it)]
-    if isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer():
-        # R has whole numbers as floats, and options for whole numbers want them as such.
-        return [str(int(float(value)))]
-    return [str(value)]
-
-
-def options(known: Mapping[str, Option], given: Mapping[str, Any]) -> list[str]:
-    """The arguments of a function as words of a command line."""
-    return [word for name, option in known.items() for word in option.words(given.get(name))]
-
-
-def names(*given: Any) -> list[str]:
-    """The names that arguments give, one or several each."""
-    return [text for value in given if value is not None for text in _values(value)]
-
-
-def record(name: str, given: Mapping[str, Any]) -> str:
-    """A call of a tool as it would be written: its cells, and the arguments that are not as they are by default."""
-    from . import tl
-
-    known = inspect.signature(getattr(tl, name)).parameters.values()
-    plain = {
-        it.name: fspath(given[it.name]) if isinstance(given[it.name], PathLike) else given[it.name] for it in known
-    }
-    shown = [
-        f"{it.name}={plain[it.name]!r}"
-        for it in known
-        if it.kind is it.KEYWORD_ONLY and plain[it.name] != it.default and it.name not in ("copy", "report")
-    ]
-    return f"scgpt_rs.tl.{name}({', '.join([_ADATA, *shown])})"
-
-
-def run(words: Sequence[str], called: Mapping[str, str] | None = None) -> dict[str, Any]:
+def run(
+    words: Sequence[str],
+    names: Names | None = None,
+    *,
+    renamed: Mapping[str, str] | None = None,
+    takes_slots: bool = False,
+) -> dict[str, Any]:
     """Run a command line, and return the JSON that it prints.
 
     Parameters
     ----------
     words
         The command line without the name of the program.
-    called
-        What files are called in messages, by their paths.
+    names
+        What files are called in messages.
+    renamed
+        Arguments by their options, where they are called otherwise.
+    takes_slots
+        Whether an output of cells is to have their names and what was found of them alone.
 
     Raises
     ------
@@ -130,21 +60,19 @@ def run(words: Sequence[str], called: Mapping[str, str] | None = None) -> dict[s
     """
     told: list[str] = []
 
-    def named(text: str) -> str:
-        for path, name in (called or {}).items():
-            text = text.replace(path, name)
-        return text
+    def named(value: Any) -> Any:
+        return value if names is None else names.of(value)
 
     def tell(line: str) -> None:
         line = named(line)
         told.append(line)
         is_warning = line.startswith("warning: ")
         if not line.startswith(("error: ", "hint: ", "  caused by")):
-            logger.log(logging.WARNING if is_warning else logging.INFO, "%s", as_python(line))
+            logger.log(logging.WARNING if is_warning else logging.INFO, "%s", as_python(line, renamed))
 
     progress = Progress()
     try:
-        code, printed = call(["scgpt", *words, "--json"], _PROGRAM, tell, progress)
+        code, printed = call(["scgpt", *words, "--json"], _PROGRAM, tell, progress, takes_slots)
     finally:
         progress.close()
     if code == _INTERRUPTED:
@@ -153,13 +81,14 @@ def run(words: Sequence[str], called: Mapping[str, str] | None = None) -> dict[s
         message = "\n".join(told)
         for rest in ("\n\nUsage: ", "\n\nFor more information, try "):
             message, _, _ = message.partition(rest)
-        raise ScgptError(message.removeprefix("error: ").strip())
-    printed = named(printed)
+        raise ScgptError(message.removeprefix("error: ").strip(), renamed=renamed)
     answer: dict[str, Any] = json.loads(printed) if printed.strip() else {}
     if code != 0:
-        error = answer.get("error", {"message": "\n".join(told)})
+        error = named(answer.get("error", {"message": "\n".join(told)}))
         message = "\n".join([error["message"], *(f"caused by: {it}" for it in error.get("causes", []))])
-        raise ScgptError(message, error.get("hint"))
+        raise ScgptError(message, error.get("hint"), renamed)
+    if "result" in answer:
+        answer["result"] = named(answer["result"])
     return answer
 
 
@@ -167,8 +96,8 @@ def _copied(adata: Any) -> Any:
     return adata.to_memory() if getattr(adata, "isbacked", False) else adata.copy()
 
 
-def _report(path: str | None) -> Report | None:
-    return None if path is None else Report(Path(path).read_text(encoding="utf-8"))
+def _report(path: str | None, names: Names) -> Report | None:
+    return None if path is None else Report(names.of(Path(path).read_text(encoding="utf-8")))
 
 
 def on_cells(
@@ -177,7 +106,8 @@ def on_cells(
     words: Sequence[str],
     *,
     record: str,
-    obsm: Sequence[str] = (),
+    layer: str | None = None,
+    renamed: Mapping[str, str] | None = None,
     report: bool = False,
     copy: bool = False,
     can_report: bool = True,
@@ -189,25 +119,29 @@ def on_cells(
     None, AnnData or Result
         The cells if they are read from a file, or a copy is asked for; a result if a report is.
     """
-    with tempfile.TemporaryDirectory(prefix="scgpt-") as folder, ExitStack() as stack:
-        here = Path(folder)
-        path = stack.enter_context(lent(adata, here, "cells", obsm))
-        output = here / ("written.h5mu" if path.endswith(".h5mu") else "written.h5ad")
+    with temporary() as names, ExitStack() as stack:
+        path = stack.enter_context(lent(adata, names.folder, "cells", layer=layer))
+        is_file = is_path(adata)
+        output = names.folder / ("written.h5mu" if is_file and path.endswith(".h5mu") else "written.h5ad")
+        names.known[_ARTEFACT] = LOST
         quiet = [] if report or not can_report else ["--no-report"]
-        called = {} if is_path(adata) else {path: _ADATA}
-        answer = run([*command, path, "-o", fspath(output), *quiet, *words], called)
+        line = [*command, path, "-o", fspath(output), *quiet, *words]
+        answer = run(line, names, renamed=renamed, takes_slots=not is_file)
         if not output.exists():
             # A training that was planned, not run.
             return Result(answer["result"])
-        if is_path(adata):
-            cells = _slots.read(output)
+        for file, what in _LEARNED.items():
+            if (names.folder / _ARTEFACT / file).exists():
+                logger.info("%s not kept: artefact= names a folder for what embeds further cells", what)
+        if is_file:
+            cells = _slots.read(output, names)
         else:
             cells = _copied(adata) if copy else adata
-            _slots.take(cells, output, answer.get("slots", []), record)
+            _slots.take(cells, output, answer.get("slots", []), record, names)
         if report:
-            new = cells if copy or is_path(adata) else None
-            return Result(answer["result"], _report(answer.get("report")), adata=new)
-    return cells if copy or is_path(adata) else None
+            new = cells if copy or is_file else None
+            return Result(answer["result"], _report(answer.get("report"), names), adata=new)
+    return cells if copy or is_file else None
 
 
 def to_folder(
@@ -216,7 +150,9 @@ def to_folder(
     output: str | PathLike[str] | None,
     words: Sequence[str],
     *,
-    obsm: Sequence[str] = (),
+    layer: str | None = None,
+    renamed: Mapping[str, str] | None = None,
+    whole: bool = False,
 ) -> Result:
     """Run a command that writes a file or folder, or nothing, beside what it says.
 
@@ -224,22 +160,39 @@ def to_folder(
     ----------
     cells
         Cells by the option that takes them; an empty one stands for their place on the command line.
+    whole
+        Whether all that is known of the cells is written, too.
     """
-    with tempfile.TemporaryDirectory(prefix="scgpt-") as folder, ExitStack() as stack:
-        line, called = list(command), {}
+    with temporary() as names:
+        return _to_folder(names, command, cells, output, words, layer, renamed, whole)
+
+
+def _to_folder(
+    names: Names,
+    command: Sequence[str],
+    cells: Mapping[str, Cells | None],
+    output: str | PathLike[str] | None,
+    words: Sequence[str],
+    layer: str | None,
+    renamed: Mapping[str, str] | None,
+    whole: bool,
+) -> Result:
+    with ExitStack() as stack:
+        line = list(command)
         for number, (flag, one) in enumerate(cells.items()):
             if one is not None:
-                path = stack.enter_context(lent(one, Path(folder), f"cells{number or ''}", obsm))
+                name = f"cells{number or ''}"
+                path = stack.enter_context(lent(one, names.folder, name, layer=layer, whole=whole))
                 line += [f"{flag}={path}" if flag else path]
-                if not is_path(one):
-                    called[path] = _ADATA if number == 0 else flag.lstrip("-")
+                if number > 0:
+                    names.known[name] = flag.lstrip("-")
         line += [] if output is None else ["-o", fspath(output)]
-        answer = run([*line, *words], called)
+        answer = run([*line, *words], names, renamed=renamed)
         where = None if output is None else Path(output)
         page = answer.get("report")
         if page is None and where is not None and (where / "report.html").is_file():
             page = fspath(where / "report.html")
-        return Result(answer["result"], _report(page), output=where)
+        return Result(answer["result"], _report(page, names), output=where)
 
 
 def new_cells(
@@ -247,9 +200,13 @@ def new_cells(
     cells: Mapping[str, Cells | None],
     output: str | PathLike[str] | None,
     words: Sequence[str],
+    *,
+    layer: str | None = None,
+    renamed: Mapping[str, str] | None = None,
+    whole: bool = False,
 ) -> Any:
     """Run a command that makes cells, and return these, or the path of the file if there is to be one."""
-    with tempfile.TemporaryDirectory(prefix="scgpt-") as folder:
-        path = Path(folder) / "made.h5ad" if output is None else Path(output)
-        to_folder(command, cells, path, words)
-        return _slots.read(path) if output is None else path
+    with temporary() as names:
+        path = names.folder / "made.h5ad" if output is None else Path(output)
+        _to_folder(names, command, cells, path, words, layer, renamed, whole)
+        return _slots.read(path, names) if output is None else path

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
@@ -12,17 +11,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import numpy as np
 from scipy import sparse
 
+from . import _writable
 from ._errors import ScgptError
 from ._native import Loan
 
 if TYPE_CHECKING:
-    import pandas as pd
     from anndata import AnnData
 
 #: Cells in memory (AnnData, MuData), or the path or address of a file or folder of cells.
 Cells: TypeAlias = Union["AnnData", Any, str, PathLike[str]]
 
-logger = logging.getLogger("scgpt_rs")
+#: What commands read of ``uns``, beside colours and lists of names.
+_READ = {"rank_genes_groups_cov_all"}
 
 
 def is_path(cells: Cells) -> bool:
@@ -36,7 +36,7 @@ def is_mudata(cells: Cells) -> bool:
 
 
 @contextmanager
-def lent(cells: Cells, folder: Path, name: str, obsm: Iterable[str] = ()) -> Iterator[str]:
+def lent(cells: Cells, folder: Path, name: str, *, layer: str | None = None, whole: bool = False) -> Iterator[str]:
     """Cells as a path that a command reads, while the block lasts.
 
     Parameters
@@ -46,75 +46,128 @@ def lent(cells: Cells, folder: Path, name: str, obsm: Iterable[str] = ()) -> Ite
     folder
         Folder for what has to be written.
     name
-        What the cells are called in messages.
-    obsm
-        Keys of ``obsm`` that are read.
+        What the file is called.
+    layer
+        The matrix that is read; of others, those that cannot be lent are left out.
+    whole
+        Whether the command writes all there is of the cells, not what it finds alone.
     """
     if isinstance(cells, (str, PathLike)):
         yield fspath(cells)
         return
     held: Any = cells
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    shell = _Shell(layer, whole)
     backing = None
     if is_mudata(held):
         path = folder / f"{name}.h5mu"
         from mudata import MuData
 
-        mods = {key: _annotations(part, arrays, f"mod/{key}/", obsm) for key, part in held.mod.items()}
-        shell = MuData(mods)
-        shell.obs = _writable(held.obs)
-        shell.write_h5mu(path)
+        made = MuData({key: shell.of(part, f"mod/{key}/") for key, part in held.mod.items()})
+        made.obs = _writable.table(held.obs, "obs")
+        made.write_h5mu(path)
     elif hasattr(held, "obs") and hasattr(held, "var"):
         path = folder / f"{name}.h5ad"
         if held.isbacked and held.is_view:
             held = held.to_memory()
         if held.isbacked:
             backing = held.filename
-        _annotations(held, arrays, "", obsm).write_h5ad(path)
+        shell.of(held, "").write_h5ad(path)
     else:
         raise ScgptError(f"{type(held).__name__}: expected an AnnData, a MuData, or a path to a file of cells")
-    with Loan(path, arrays, backing):
+    with Loan(path, shell.arrays, backing):
         yield fspath(path)
 
 
-def _annotations(cells: AnnData, arrays: dict[str, np.ndarray[Any, Any]], prefix: str, obsm: Iterable[str]) -> AnnData:
-    """The cells with empty matrices; the numbers of these go to ``arrays``, by their places in the file."""
-    from anndata import AnnData
+class _Shell:
+    """Cells with empty matrices, and the numbers of these by their places in the file."""
 
-    is_backed = bool(cells.isbacked)
+    def __init__(self, layer: str | None, whole: bool) -> None:
+        self.arrays: dict[str, np.ndarray[Any, Any]] = {}
+        place = {None: "X", "X": "X", "raw": "raw/X"}
+        #: The place of the matrix that is read.
+        self._read = place.get(layer, f"layers/{layer}")
+        self._whole = whole
 
-    def empty(matrix: Any, place: str) -> Any:
+    def of(self, cells: AnnData, prefix: str) -> AnnData:
+        """The shell of cells whose place in the file begins so."""
+        from anndata import AnnData
+
+        def matrices(group: str) -> dict[str, Any]:
+            found = {key: self._empty(it, prefix, f"{group}/{key}") for key, it in getattr(cells, group).items()}
+            return {key: it for key, it in found.items() if it is not None}
+
+        in_file = ("X", "raw/X") if cells.isbacked else ()
+        shell = AnnData(
+            X=self._empty(cells.X, prefix, "X", is_lent="X" not in in_file),
+            obs=_writable.table(cells.obs, "obs"),
+            var=_writable.table(cells.var, "var"),
+            layers=matrices("layers"),
+            obsm=self._beside(cells.obsm, prefix, "obsm"),
+            uns=self._uns(cells.uns),
+        )
+        if self._whole:
+            for name, it in self._beside(cells.varm, prefix, "varm").items():
+                shell.varm[name] = it
+            for group in ("obsp", "varp"):
+                for name, it in matrices(group).items():
+                    getattr(shell, group)[name] = it
+        raw = None if cells.raw is None else self._empty(cells.raw.X, prefix, "raw/X", is_lent="raw/X" not in in_file)
+        if raw is not None:
+            shell.raw = AnnData(X=raw, obs=shell.obs[[]], var=_writable.table(cells.raw.var, "raw/var"))
+        return shell
+
+    def _empty(self, matrix: Any, prefix: str, place: str, *, is_lent: bool = True) -> Any:
+        """A matrix without values in the place of one that is lent, if there is one that can be."""
         if matrix is None:
             return None
-        if not is_backed or place.startswith("layers/"):
-            arrays.update(_numbers(matrix, prefix + place))
+        if is_lent:
+            try:
+                self.arrays.update(_numbers(matrix, prefix, place))
+            except ScgptError as error:
+                if place == self._read:
+                    raise
+                _writable.left_out(place, error.message.removeprefix(f"{place}: "))
+                return None
         is_by_columns = sparse.issparse(matrix) and matrix.format == "csc"
         kind = sparse.csc_matrix if is_by_columns else sparse.csr_matrix
         return kind(tuple(matrix.shape), dtype=np.float32)
 
-    shell = AnnData(
-        X=empty(cells.X, "X"),
-        obs=_writable(cells.obs),
-        var=_writable(cells.var),
-        layers={name: empty(matrix, f"layers/{name}") for name, matrix in cells.layers.items()},
-        obsm={name: cells.obsm[name] for name in obsm if name in cells.obsm},
-        # Of what is not structured, colours alone are read.
-        uns={name: value for name, value in cells.uns.items() if str(name).endswith("_colors")},
-    )
-    if cells.raw is not None:
-        var = _writable(cells.raw.var)
-        shell.raw = AnnData(X=empty(cells.raw.X, "raw/X"), obs=shell.obs[[]], var=var)
-    return shell
+    def _beside(self, found: Mapping[str, Any], prefix: str, group: str) -> dict[str, Any]:
+        """What is beside cells, or genes: arrays are lent, all else is written."""
+        import pandas as pd
+
+        made: dict[str, Any] = {}
+        for name, it in found.items():
+            place = f"{group}/{name}"
+            if isinstance(it, np.ndarray) and it.ndim == 2 and _is_numeric(it.dtype):
+                self.arrays[prefix + place] = _native(it, place)
+                made[name] = np.empty((len(it), 0), dtype=np.float32)
+            elif isinstance(it, pd.DataFrame):
+                made[name] = _writable.table(it, place)
+            elif _writable.can_be_written(it):
+                made[name] = it
+            else:
+                _writable.left_out(place, f"a file cannot hold {type(it).__name__}")
+        return made
+
+    def _uns(self, uns: Mapping[str, Any]) -> dict[str, Any]:
+        def is_read(name: str, it: Any) -> bool:
+            return self._whole or name in _READ or name.endswith("_colors") or _writable.is_texts(it)
+
+        made = {name: _writable.value(it, f"uns/{name}") for name, it in uns.items() if is_read(str(name), it)}
+        return {name: it for name, it in made.items() if it is not None}
 
 
-def _numbers(matrix: Any, place: str) -> Mapping[str, np.ndarray[Any, Any]]:
+def _numbers(matrix: Any, prefix: str, place: str) -> Mapping[str, np.ndarray[Any, Any]]:
     """The arrays of a matrix by their places, copied only where they are not contiguous by rows."""
     if sparse.issparse(matrix):
         if matrix.format not in ("csr", "csc"):
             matrix = matrix.tocsr()
-        return {f"{place}/{part}": _native(getattr(matrix, part), place) for part in ("data", "indices", "indptr")}
+        return {
+            f"{prefix}{place}/{part}": _native(getattr(matrix, part), place) for part in ("data", "indices", "indptr")
+        }
     if isinstance(matrix, np.ndarray) and matrix.ndim == 2:
-        return {place: _native(matrix, place)}
+        return {prefix + place: _native(matrix, place)}
     raise ScgptError(
         f"{place}: a matrix of type {type(matrix).__module__}.{type(matrix).__name__}, expected one of numpy or of "
         "scipy.sparse",
@@ -124,7 +177,7 @@ def _numbers(matrix: Any, place: str) -> Mapping[str, np.ndarray[Any, Any]]:
 
 def _native(array: Any, place: str) -> np.ndarray[Any, Any]:
     plain = np.asarray(array)
-    if plain.dtype.kind not in "biuf" or plain.dtype.itemsize > 8:
+    if not _is_numeric(plain.dtype):
         raise ScgptError(
             f"{place}: holds {plain.dtype}, expected numbers",
             'store the counts as numbers, for example adata.X.astype("float32")',
@@ -132,22 +185,5 @@ def _native(array: Any, place: str) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(plain, dtype=plain.dtype.newbyteorder("="))
 
 
-def _writable(table: pd.DataFrame) -> pd.DataFrame:
-    """Annotations as a file can hold them; columns that it cannot hold are left out, and named."""
-    import pandas as pd
-
-    table = table.copy(deep=False)
-    for name in list(table.columns):
-        column = table[name]
-        if isinstance(column.dtype, pd.StringDtype):
-            table[name] = column.astype(object).where(column.notna(), np.nan)
-        elif pd.api.types.is_datetime64_any_dtype(column.dtype):
-            table[name] = column.astype(str).where(column.notna(), np.nan)
-        elif column.dtype == object:
-            kind = pd.api.types.infer_dtype(column, skipna=True)
-            if kind in ("boolean", "integer", "floating", "mixed-integer-float"):
-                table[name] = column.convert_dtypes()
-            elif kind not in ("string", "empty"):
-                logger.warning("column %r is left out: it holds %s values", name, kind)
-                del table[name]
-    return table
+def _is_numeric(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "biuf" and dtype.itemsize <= 8

@@ -1,14 +1,16 @@
 """What is said when something is wrong."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 #: An option as the command line spells it, in a message.
-_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
+_FLAG = re.compile(r"(?<![\w-])(?:--([a-z][a-z0-9-]*)|-(o)(?![\w-]))")
+#: Options that have one letter, too.
+_SHORT = {"o": "output"}
 
 
 class ScgptError(ValueError):
@@ -22,18 +24,31 @@ class ScgptError(ValueError):
         What can be done about it.
     """
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        self.message = as_python(message)
-        self.hint = None if hint is None else as_python(hint)
+    def __init__(self, message: str, hint: str | None = None, renamed: Mapping[str, str] | None = None) -> None:
+        self.message = as_python(message, renamed)
+        self.hint = None if hint is None else as_python(hint, renamed)
         super().__init__(self.message if self.hint is None else f"{self.message}\nhint: {self.hint}")
 
     def __reduce__(self) -> tuple[type["ScgptError"], tuple[str, str | None]]:
         return ScgptError, (self.message, self.hint)
 
 
-def as_python(text: str) -> str:
-    """Options called as arguments of functions are: ``--max-length`` is ``max_length``."""
-    return _FLAG.sub(lambda found: found[1].replace("-", "_"), text)
+def as_python(text: str, renamed: Mapping[str, str] | None = None) -> str:
+    """Options called as arguments of functions are: ``--max-length`` is ``max_length``.
+
+    Parameters
+    ----------
+    text
+        A message.
+    renamed
+        Arguments by their options, without dashes in front, where they are called otherwise.
+    """
+
+    def argument(found: re.Match[str]) -> str:
+        option = found[1] or _SHORT[found[2]]
+        return (renamed or {}).get(option, option.replace("-", "_"))
+
+    return _FLAG.sub(argument, text)
 
 
 def called(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

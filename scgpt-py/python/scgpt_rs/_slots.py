@@ -10,12 +10,13 @@ import numpy as np
 from scipy import sparse
 
 from ._errors import ScgptError
+from ._names import Names
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def take(adata: Any, path: Path, slots: list[str], record: str) -> None:
+def take(adata: Any, path: Path, slots: list[str], record: str, names: Names) -> None:
     """Take the named slots of a file over.
 
     Parameters
@@ -28,8 +29,10 @@ def take(adata: Any, path: Path, slots: list[str], record: str) -> None:
         Paths such as ``obsm/X_scGPT``.
     record
         The call, which stands for the command in ``uns``.
+    names
+        What files are called.
     """
-    written = read(path)
+    written = read(path, names)
     rows = None if written.n_obs == adata.n_obs else _rows(adata, written)
     for slot in slots:
         group, name = slot.split("/", 1)
@@ -38,18 +41,21 @@ def take(adata: Any, path: Path, slots: list[str], record: str) -> None:
             value = {**value, "command": record}
             value.pop("output", None)
         if rows is not None:
-            value = _spread(group, value, rows, adata.n_obs)
+            value = _spread(group, value, rows, adata)
         if group == "obs":
             # By place, not by name: names may be there twice.
             value = value.array if hasattr(value, "array") else value
         getattr(adata, group)[name] = value
 
 
-def read(path: Path) -> Any:
-    """The cells of a file. That names are there twice was known before it was written."""
+def read(path: Path, names: Names) -> Any:
+    """The cells of a file, in whose ``uns`` files have names. That cells are there twice was known before."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return _read(path)
+        cells = _read(path)
+    for key, value in list(cells.uns.items()):
+        cells.uns[key] = names.of(value)
+    return cells
 
 
 def _read(path: Path) -> Any:
@@ -72,16 +78,21 @@ def _rows(adata: AnnData, written: AnnData) -> np.ndarray[Any, Any]:
     return np.asarray(adata.obs_names.get_indexer(written.obs_names))
 
 
-def _spread(group: str, value: Any, rows: np.ndarray[Any, Any], n: int) -> Any:
+def _spread(group: str, value: Any, rows: np.ndarray[Any, Any], adata: Any) -> Any:
     """Values of some cells as values of all, missing for the others."""
     import pandas as pd
 
+    n = adata.n_obs
     if group == "obs":
         places = pd.RangeIndex(n)
         return pd.Series(value.array, index=rows).reindex(places)
     if group == "obsm":
-        spread = np.full((n, *value.shape[1:]), np.nan, dtype=value.dtype)
-        spread[rows] = value
+        if isinstance(value, pd.DataFrame):
+            return value.set_axis(rows).reindex(range(n)).set_axis(adata.obs_names)
+        values = value.toarray() if sparse.issparse(value) else np.asarray(value)
+        # Of whole numbers none can be missing.
+        spread = np.full((n, *values.shape[1:]), np.nan, dtype=np.result_type(values, np.float32))
+        spread[rows] = values
         return spread
     if group == "obsp":
         pairs = sparse.coo_matrix(value)

@@ -10,7 +10,10 @@ from os import PathLike
 from typing import Any, Literal
 
 from . import _call
-from ._call import Option
+from ._arguments import Option
+from ._arguments import default as _default
+from ._arguments import options as _options
+from ._arguments import record as _record
 from ._cells import Cells
 from ._result import Result
 
@@ -46,14 +49,14 @@ def embed(
     adata: Cells,
     *,
     model: _Path,
-    tie_mode: Literal["upper", "random", "midpoint"] = "upper",
-    sampling: Literal["keyed", "head"] = "keyed",
+    tie_mode: Literal["upper", "random", "midpoint"] = _default("upper"),
+    sampling: Literal["keyed", "head"] = _default("keyed"),
     max_length: int | None = None,
-    seed: int = 0,
-    batch_size: int = 8,
-    precision: Literal["exact", "bf16x3", "bf16"] = "exact",
+    seed: int = _default(0),
+    batch_size: int = _default(8),
+    precision: Literal["exact", "bf16x3", "bf16"] = _default("exact"),
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     gene_column: str | None = None,
     all_features: bool = False,
     genes_as_they_are: bool = False,
@@ -66,26 +69,24 @@ def embed(
     hvg: int | None = None,
     hvg_flavor: Literal["seurat_v3", "cell_ranger", "seurat", "accessibility", "tfidf"] | None = None,
     batch_key: str | None = None,
-    key_added: str = "X_scGPT",
+    key_added: str = _default("X_scGPT"),
     color: str | Sequence[str] | Mapping[str, Any] | None = None,
     partial: bool = False,
     config: _Path | None = None,
     report: bool = False,
     copy: bool = False,
 ) -> Any:
-    """Embed cells: obsm/X_scGPT in a copy of the file.
+    """Embed cells: obsm/X_scGPT.
 
     Reads h5ad, AnnData-zarr (folder or zip, or a folder at https:// or s3://) and 10x (h5, or a matrix.mtx
-    folder); the format is found by content. The output is a copy with the embedding, everything else untouched;
-    a page with gene coverage and a map of the cells, and the options in force, are written beside it. Results
-    do not depend on batch size or threads. With genes the output is a table of vectors of genes: without cells
-    those of the model's vocabulary, with cells their mean states in these.
+    folder); the format is found by content. The page has gene coverage and a map. Results do not depend on
+    batch size or threads.
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    model : path, optional
+    model : path
         Model directory.
     tie_mode : {'upper', 'random', 'midpoint'}
         What happens to values on a bin edge.
@@ -157,22 +158,22 @@ def embed(
     >>> tl.embed(adata, model="scGPT_human")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "model": Option("--model"),
-            "tie_mode": Option("--tie-mode", default="upper"),
-            "sampling": Option("--sampling", default="keyed"),
+            "tie_mode": Option("--tie-mode"),
+            "sampling": Option("--sampling"),
             "max_length": Option("--max-length"),
-            "seed": Option("--seed", default="0"),
-            "batch_size": Option("--batch-size", default="8"),
-            "precision": Option("--precision", default="exact"),
+            "seed": Option("--seed"),
+            "batch_size": Option("--batch-size"),
+            "precision": Option("--precision"),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "umap": Option("--umap", is_bare=True),
@@ -180,7 +181,7 @@ def embed(
             "hvg": Option("--hvg"),
             "hvg_flavor": Option("--hvg-flavor"),
             "batch_key": Option("--batch-key"),
-            "key_added": Option("--key", default="X_scGPT"),
+            "key_added": Option("--key"),
             "color": Option("--color"),
             "partial": Option("--partial", is_bare=True),
             "config": Option("--config"),
@@ -188,7 +189,15 @@ def embed(
         given,
     )
     return _call.on_cells(
-        ["embed"], adata, words, record=_call.record("embed", given), report=report, copy=copy, can_report=True
+        ["embed"],
+        adata,
+        words,
+        record=_record("embed", given),
+        layer=layer,
+        renamed={"key": "key_added"},
+        report=report,
+        copy=copy,
+        can_report=True,
     )
 
 
@@ -196,10 +205,10 @@ def cells(
     adata: Cells,
     *,
     embedding: str | None = None,
-    neighbours: int = 15,
-    resolution: float = 1,
+    neighbours: int = _default(15),
+    resolution: float = _default(1),
     no_umap: bool = False,
-    seed: int = 0,
+    seed: int = _default(0),
     layer: str | None = None,
     where: str | None = None,
     obs_from: _Path | None = None,
@@ -210,15 +219,14 @@ def cells(
 ) -> Any:
     """Find neighbours, a UMAP and clusters of cells.
 
-    Compares cells by an embedding in obsm, by default that of `scgpt embed`, and by principal components of
-    variable genes where there is none. The output is a copy of the file with what scanpy looks for:
-    obsp/distances and obsp/connectivities, uns/neighbors, obsm/X_umap, and Leiden clusters in obs/leiden. With
-    a name in .csv, .tsv or .parquet it is a table of map and clusters. All cells are compared with all: a
-    hundred thousand take minutes.
+    Compares cells by an embedding in obsm, by default that of `tl.embed`, and by principal components of
+    variable genes where there is none. Writes what scanpy looks for: obsp/distances and obsp/connectivities,
+    uns/neighbors, obsm/X_umap, and Leiden clusters in obs/leiden. All cells are compared with all: a hundred
+    thousand take minutes.
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
     embedding : str, optional
         Name of the embedding in obsm [default: X_scGPT, else X_scgpt_pca, X_harmony, X_pca or another usual
@@ -258,14 +266,14 @@ def cells(
     >>> tl.cells(adata, embedding="X_scGPT")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "embedding": Option("--embedding"),
-            "neighbours": Option("--neighbours", default="15"),
-            "resolution": Option("--resolution", default="1"),
+            "neighbours": Option("--neighbours"),
+            "resolution": Option("--resolution"),
             "no_umap": Option("--no-umap", is_bare=True),
-            "seed": Option("--seed", default="0"),
-            "layer": Option("--layer", default="X"),
+            "seed": Option("--seed"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "color": Option("--color"),
@@ -274,14 +282,7 @@ def cells(
         given,
     )
     return _call.on_cells(
-        ["cells"],
-        adata,
-        words,
-        record=_call.record("cells", given),
-        obsm=_call.names(embedding),
-        report=report,
-        copy=copy,
-        can_report=True,
+        ["cells"], adata, words, record=_record("cells", given), layer=layer, report=report, copy=copy, can_report=True
     )
 
 
@@ -310,14 +311,14 @@ def annotate_train(
     lora: int | None = None,
     recompute: bool | None = None,
     seed: int | None = None,
-    checkpoint_every: int = 200,
+    checkpoint_every: int = _default(200),
     plan: bool = False,
     resume: bool = False,
     force: bool = False,
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     freeze: str | Sequence[str] | Mapping[str, Any] | None = None,
-    repeats: int = 1,
+    repeats: int = _default(1),
     no_baselines: bool = False,
     gene_column: str | None = None,
     all_features: bool = False,
@@ -332,7 +333,7 @@ def annotate_train(
 
     With model a checkpoint is fine-tuned; without, a small network learns from these cells alone. A tenth of
     the cells selects the best network and calibrates its confidence, another tenth judges it beside simple
-    methods. The artefact is one folder with all that `annotate predict` needs, its model card, and a report.
+    methods. The artefact is one folder with all that `tl.annotate_predict` needs, its model card, and a report.
     Stopped by Ctrl-C or killed, resume goes on.
 
     With method logistic, centroid or neighbours the artefact is that simple method, calibrated and judged in
@@ -340,9 +341,9 @@ def annotate_train(
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    output : path, optional
+    output : path
         Folder of the artefact.
     label : str, optional
         Column of obs with the cell types.
@@ -443,7 +444,7 @@ def annotate_train(
     >>> tl.annotate_train(reference, label="cell_type", model="scGPT_human", output="types")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "label": Option("--label"),
             "batch_key": Option("--batch-key"),
@@ -464,48 +465,48 @@ def annotate_train(
             "gather_cells": Option("--gather-cells", is_bare=True),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
-            "recompute": Option("--recompute", is_bare=True),
+            "recompute": Option("--recompute"),
             "seed": Option("--seed"),
-            "checkpoint_every": Option("--checkpoint-every", default="200"),
+            "checkpoint_every": Option("--checkpoint-every"),
             "plan": Option("--plan", is_bare=True),
             "resume": Option("--resume", is_bare=True),
             "force": Option("--force", is_bare=True),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "freeze": Option("--freeze", delimiter=","),
-            "repeats": Option("--repeats", default="1"),
+            "repeats": Option("--repeats"),
             "no_baselines": Option("--no-baselines", is_bare=True),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "config": Option("--config"),
         },
         given,
     )
-    return _call.to_folder(["annotate", "train"], {"": adata}, output, words)
+    return _call.to_folder(["annotate", "train"], {"": adata}, output, words, layer=layer)
 
 
 def annotate_predict(
     adata: Cells,
     *,
     model: _Path,
-    coverage: float = 0.9,
-    known_share: float = 0.95,
-    unknown_score: Literal["confidence", "energy", "distance", "expression"] = "expression",
+    coverage: float = _default(0.9),
+    known_share: float = _default(0.95),
+    unknown_score: Literal["confidence", "energy", "distance", "expression"] = _default("expression"),
     explain: int | None = None,
     probabilities: bool = False,
     majority_voting: str | bool | None = None,
-    min_share: float = 0,
+    min_share: float = _default(0),
     umap: bool = False,
     leiden: float | bool | None = None,
-    batch_size: int = 8,
-    precision: Literal["exact", "bf16x3", "bf16"] = "exact",
+    batch_size: int = _default(8),
+    precision: Literal["exact", "bf16x3", "bf16"] = _default("exact"),
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     gene_column: str | None = None,
     all_features: bool = False,
     genes_as_they_are: bool = False,
@@ -520,19 +521,18 @@ def annotate_predict(
 ) -> Any:
     """Tell the types of cells, and how sure that is.
 
-    The output is a copy of the file with columns in obs: scgpt_prediction; scgpt_confidence, its calibrated
-    probability; scgpt_prediction_set, the plausible types, which hold the true one in the share coverage of the
-    cells of each known type; scgpt_unknown, whether the cell is unlike all known types, by scgpt_strangeness.
-    obsm/X_scGPT has the embedding by which types are told apart; of an artefact of a simple method,
-    obsm/X_scgpt_pca the principal components of its genes. A page with a map of the cells, sizes, certainty and
-    markers of types is written beside the output.
+    Writes columns in obs: scgpt_prediction; scgpt_confidence, its calibrated probability; scgpt_prediction_set,
+    the plausible types, which hold the true one in the share coverage of the cells of each known type;
+    scgpt_unknown, whether the cell is unlike all known types, by scgpt_strangeness. obsm/X_scGPT has the
+    embedding by which types are told apart; of an artefact of a simple method, obsm/X_scgpt_pca the principal
+    components of its genes. The page has a map of the cells, sizes, certainty and markers of types.
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    model : path, optional
-        Artefact of `scgpt annotate train`.
+    model : path
+        Artefact of `tl.annotate_train`.
     coverage : float
         How often the plausible types shall hold the true one.
     known_share : float
@@ -601,27 +601,27 @@ def annotate_predict(
     >>> tl.annotate_predict(query, model="types", umap=True)  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "model": Option("--model"),
-            "coverage": Option("--coverage", default="0.9"),
-            "known_share": Option("--known-share", default="0.95"),
-            "unknown_score": Option("--unknown-score", default="expression"),
+            "coverage": Option("--coverage"),
+            "known_share": Option("--known-share"),
+            "unknown_score": Option("--unknown-score"),
             "explain": Option("--explain"),
             "probabilities": Option("--probabilities", is_bare=True),
             "majority_voting": Option("--majority-voting", is_bare=True),
-            "min_share": Option("--min-share", default="0"),
+            "min_share": Option("--min-share"),
             "umap": Option("--umap", is_bare=True),
             "leiden": Option("--leiden", is_bare=True),
-            "batch_size": Option("--batch-size", default="8"),
-            "precision": Option("--precision", default="exact"),
+            "batch_size": Option("--batch-size"),
+            "precision": Option("--precision"),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "color": Option("--color"),
@@ -633,7 +633,8 @@ def annotate_predict(
         ["annotate", "predict"],
         adata,
         words,
-        record=_call.record("annotate_predict", given),
+        record=_record("annotate_predict", given),
+        layer=layer,
         report=report,
         copy=copy,
         can_report=True,
@@ -646,13 +647,13 @@ def annotate_explain(
     model: _Path,
     output: _Path,
     force: bool = False,
-    genes: int = 20,
-    cells: int = 100,
-    seed: int = 0,
-    batch_size: int = 8,
-    precision: Literal["exact", "bf16x3", "bf16"] = "exact",
+    genes: int = _default(20),
+    cells: int = _default(100),
+    seed: int = _default(0),
+    batch_size: int = _default(8),
+    precision: Literal["exact", "bf16x3", "bf16"] = _default("exact"),
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     gene_column: str | None = None,
     all_features: bool = False,
     genes_as_they_are: bool = False,
@@ -670,11 +671,11 @@ def annotate_explain(
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    model : path, optional
-        Artefact of `scgpt annotate train`.
-    output : path, optional
+    model : path
+        Artefact of `tl.annotate_train`.
+    output : path
         Table to write: .csv, .tsv or .parquet.
     force : bool
         Overwrite the output.
@@ -723,29 +724,29 @@ def annotate_explain(
     >>> tl.annotate_explain(query, model="types", output="genes.csv")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "model": Option("--model"),
             "force": Option("--force", is_bare=True),
-            "genes": Option("--genes", default="20"),
-            "cells": Option("--cells", default="100"),
-            "seed": Option("--seed", default="0"),
-            "batch_size": Option("--batch-size", default="8"),
-            "precision": Option("--precision", default="exact"),
+            "genes": Option("--genes"),
+            "cells": Option("--cells"),
+            "seed": Option("--seed"),
+            "batch_size": Option("--batch-size"),
+            "precision": Option("--precision"),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "config": Option("--config"),
         },
         given,
     )
-    return _call.to_folder(["annotate", "explain"], {"": adata}, output, words)
+    return _call.to_folder(["annotate", "explain"], {"": adata}, output, words, layer=layer)
 
 
 def map_index(
@@ -758,11 +759,11 @@ def map_index(
     append: bool = False,
     approximate: bool = False,
     max_length: int | None = None,
-    seed: int = 0,
-    batch_size: int = 8,
-    precision: Literal["exact", "bf16x3", "bf16"] = "exact",
+    seed: int = _default(0),
+    batch_size: int = _default(8),
+    precision: Literal["exact", "bf16x3", "bf16"] = _default("exact"),
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     gene_column: str | None = None,
     all_features: bool = False,
     genes_as_they_are: bool = False,
@@ -781,11 +782,11 @@ def map_index(
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    labels : str or Sequence[str] or Mapping[str, Any], optional
+    labels : str or Sequence[str] or Mapping[str, Any]
         Columns of obs with labels.
-    output : path, optional
+    output : path
         Folder of the index.
     model : path, optional
         Model directory; to append, that of the index if none.
@@ -840,7 +841,7 @@ def map_index(
     >>> tl.map_index(reference, model="scGPT_human", labels="cell_type", output="atlas")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "model": Option("--model"),
             "embedding": Option("--embedding"),
@@ -848,16 +849,16 @@ def map_index(
             "append": Option("--append", is_bare=True),
             "approximate": Option("--approximate", is_bare=True),
             "max_length": Option("--max-length"),
-            "seed": Option("--seed", default="0"),
-            "batch_size": Option("--batch-size", default="8"),
-            "precision": Option("--precision", default="exact"),
+            "seed": Option("--seed"),
+            "batch_size": Option("--batch-size"),
+            "precision": Option("--precision"),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "force": Option("--force", is_bare=True),
@@ -865,7 +866,7 @@ def map_index(
         },
         given,
     )
-    return _call.to_folder(["map", "index"], {"": adata}, output, words)
+    return _call.to_folder(["map", "index"], {"": adata}, output, words, layer=layer)
 
 
 def map_query(
@@ -873,16 +874,16 @@ def map_query(
     *,
     index: _Path,
     model: _Path | None = None,
-    k: int = 10,
-    voting: Literal["majority", "proportional"] = "majority",
-    known_share: float = 0.95,
+    k: int = _default(10),
+    voting: Literal["majority", "proportional"] = _default("majority"),
+    known_share: float = _default(0.95),
     neighbours: bool = False,
     umap: bool = False,
     leiden: float | bool | None = None,
-    batch_size: int = 8,
-    precision: Literal["exact", "bf16x3", "bf16"] = "exact",
+    batch_size: int = _default(8),
+    precision: Literal["exact", "bf16x3", "bf16"] = _default("exact"),
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     gene_column: str | None = None,
     all_features: bool = False,
     genes_as_they_are: bool = False,
@@ -897,16 +898,15 @@ def map_query(
 ) -> Any:
     """Find the labels of cells by their neighbours in an index.
 
-    The output is a copy of the file with, for each label column of the index, scgpt_map_COLUMN and
-    scgpt_map_COLUMN_confidence in obs, scgpt_map_unknown (whether a cell is farther from the reference than its
-    own cells are from each other), and the embedding in obsm/X_scGPT. A page with a map of the cells, sizes,
-    certainty and markers of labels is written beside the output.
+    Writes, for each label column of the index, scgpt_map_COLUMN and scgpt_map_COLUMN_confidence in obs,
+    scgpt_map_unknown (whether a cell is farther from the reference than its own cells are from each other), and
+    the embedding in obsm/X_scGPT. The page has a map of the cells, sizes, certainty and markers of labels.
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    index : path, optional
+    index : path
         Folder of the index.
     model : path, optional
         Model directory [default: where it was when the index was made].
@@ -970,25 +970,25 @@ def map_query(
     >>> tl.map_query(query, index="atlas")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "index": Option("--index"),
             "model": Option("--model"),
-            "k": Option("-k", default="10"),
-            "voting": Option("--voting", default="majority"),
-            "known_share": Option("--known-share", default="0.95"),
+            "k": Option("-k"),
+            "voting": Option("--voting"),
+            "known_share": Option("--known-share"),
             "neighbours": Option("--neighbours", is_bare=True),
             "umap": Option("--umap", is_bare=True),
             "leiden": Option("--leiden", is_bare=True),
-            "batch_size": Option("--batch-size", default="8"),
-            "precision": Option("--precision", default="exact"),
+            "batch_size": Option("--batch-size"),
+            "precision": Option("--precision"),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "color": Option("--color"),
@@ -1000,7 +1000,8 @@ def map_query(
         ["map", "query"],
         adata,
         words,
-        record=_call.record("map_query", given),
+        record=_record("map_query", given),
+        layer=layer,
         report=report,
         copy=copy,
         can_report=True,
@@ -1036,13 +1037,14 @@ def integrate(
     lora: int | None = None,
     recompute: bool | None = None,
     seed: int | None = None,
-    checkpoint_every: int = 200,
+    checkpoint_every: int = _default(200),
     plan: bool = False,
     resume: bool = False,
+    force: bool = False,
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     freeze: str | Sequence[str] | Mapping[str, Any] | None = None,
-    repeats: int = 1,
+    repeats: int = _default(1),
     no_baselines: bool = False,
     gene_column: str | None = None,
     all_features: bool = False,
@@ -1067,19 +1069,18 @@ def integrate(
     report: bool = False,
     copy: bool = False,
 ) -> Any:
-    """Integrate batches, and modalities: an embedding in which they are mixed, in a copy of the file.
+    """Integrate batches, and modalities: an embedding in which they are mixed.
 
-    Several modalities (genes, proteins, open chromatin) come as MuData (.h5mu), as one file with
-    var/feature_types, or as files that are joined by the names of cells; cells may lack some of them. A feature
-    expressed in a cell is a token; values are binned by cell and modality. A copy of .h5mu has the embedding of
-    all cells at its root; several files become one .h5ad.
+    Several modalities (genes, proteins, open chromatin) come as MuData, or as an AnnData with
+    var/feature_types; cells may lack some of them. A feature expressed in a cell is a token; values are binned
+    by cell and modality. MuData has the embedding of all cells at its root.
 
     With model a checkpoint is fine-tuned; without, a small network learns from these cells alone: it begins
     with what genes have in common, and keeps that if training does not gain on it. Batches that a classifier
-    cannot tell apart are left as they are, unless input_norm or objectives dar=1 asks. The output is a copy of
-    the file with obsm/X_scGPT; scores by the labels, which are not learned from, stand beside those of other
-    methods in a report. The folder artefact embeds further cells of the same batches: pass it as model, and
-    nothing is trained. Stopped by Ctrl-C or killed, resume goes on.
+    cannot tell apart are left as they are, unless input_norm or objectives dar=1 asks. Writes obsm/X_scGPT;
+    scores by the labels, which are not learned from, stand beside those of other methods in a report. The
+    folder artefact embeds further cells of the same batches: pass it as model, and nothing is trained. Stopped
+    by Ctrl-C or killed, resume goes on.
 
     method takes a simple method in place of the network: seconds, no training, and as good on many cells, as
     the report says. It writes obsm/X_harmony, X_combat, X_pca or X_lsi. Of several modalities, pca is of all of
@@ -1093,15 +1094,14 @@ def integrate(
     adata : AnnData, MuData or path
         Cells in memory, or a file or folder of them.
     batch_key : str, optional
-        Column of obs with the batches; of several files, `input` has their names, and `sample` those of
-        sample.
+        Column of obs with the batches.
     label : str, optional
         Column of obs with labels to score by; nothing is learned from them.
     method : {'network', 'harmony', 'combat', 'pca', 'lsi', 'best'}, optional
         What integrates: the network, a simple method without one, or the best of all by scores of label
         [default: network].
     artefact : path, optional
-        Folder of the artefact and the report [default: the output's name with .model].
+        Folder of the artefact and the report [default: neither is kept].
     hvg : int, optional
         Genes that vary most within the batches, which cells are compared by [default: 1200; 300 for a new
         network of a mosaic that hardly any cells link].
@@ -1168,6 +1168,8 @@ def integrate(
         speed and time, and what would need less memory.
     resume : bool
         Go on from the newest usable checkpoint, with the settings of the run.
+    force : bool
+        Begin anew in a folder that is in use.
     threads : int, optional
         CPU threads [default: all].
     device : str
@@ -1244,7 +1246,7 @@ def integrate(
     >>> tl.integrate(adata, batch_key="batch", label="cell_type", method="harmony")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "batch_key": Option("--batch-key"),
             "label": Option("--label"),
@@ -1270,21 +1272,22 @@ def integrate(
             "gather_cells": Option("--gather-cells", is_bare=True),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
-            "recompute": Option("--recompute", is_bare=True),
+            "recompute": Option("--recompute"),
             "seed": Option("--seed"),
-            "checkpoint_every": Option("--checkpoint-every", default="200"),
+            "checkpoint_every": Option("--checkpoint-every"),
             "plan": Option("--plan", is_bare=True),
             "resume": Option("--resume", is_bare=True),
+            "force": Option("--force", is_bare=True),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "freeze": Option("--freeze", delimiter=","),
-            "repeats": Option("--repeats", default="1"),
+            "repeats": Option("--repeats"),
             "no_baselines": Option("--no-baselines", is_bare=True),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "sample": Option("--sample", delimiter=","),
@@ -1304,7 +1307,14 @@ def integrate(
         given,
     )
     return _call.on_cells(
-        ["integrate"], adata, words, record=_call.record("integrate", given), report=report, copy=copy, can_report=False
+        ["integrate"],
+        adata,
+        words,
+        record=_record("integrate", given),
+        layer=layer,
+        report=report,
+        copy=copy,
+        can_report=False,
     )
 
 
@@ -1313,9 +1323,9 @@ def perturb_prepare(
     *,
     output: _Path | None = None,
     force: bool = False,
-    condition_key: str = "condition",
-    control: str = "ctrl",
-    separator: str = "+",
+    condition_key: str = _default("condition"),
+    control: str = _default("ctrl"),
+    separator: str = _default("+"),
     cell_type_key: str | None = None,
     gene_column: str | None = None,
     all_features: bool = False,
@@ -1324,19 +1334,20 @@ def perturb_prepare(
     layer: str | None = None,
     where: str | None = None,
     obs_from: _Path | None = None,
-    min_cells: int = 2,
+    min_cells: int = _default(2),
     hvg: int | None = None,
     config: _Path | None = None,
 ) -> Any:
     """Bring perturbed cells into the layout that training reads.
 
-    Writes perturb_processed.h5ad of GEARS: log1p of values normalised to 10 000, conditions such as ctrl,
-    A+ctrl and A+B in obs, gene names in var, and the genes that differ most from the controls of the cell type
-    (Welch's t-test) in uns. Values that are normalised or logged already are not normalised or logged again.
+    Makes cells as GEARS has them in perturb_processed.h5ad: log1p of values normalised to 10 000, conditions
+    such as ctrl, A+ctrl and A+B in obs, gene names in var, and the genes that differ most from the controls of
+    the cell type (Welch's t-test) in uns. Values that are normalised or logged already are not normalised or
+    logged again.
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
     output : path, optional
         File to write: .h5ad, or .zarr for a folder.
@@ -1385,27 +1396,27 @@ def perturb_prepare(
     >>> screen = tl.perturb_prepare(raw, condition_key="guide", control="non-targeting")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "force": Option("--force", is_bare=True),
-            "condition_key": Option("--condition-key", default="condition"),
-            "control": Option("--control", default="ctrl"),
-            "separator": Option("--separator", default="+"),
+            "condition_key": Option("--condition-key"),
+            "control": Option("--control"),
+            "separator": Option("--separator"),
             "cell_type_key": Option("--cell-type-key"),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
-            "min_cells": Option("--min-cells", default="2"),
+            "min_cells": Option("--min-cells"),
             "hvg": Option("--hvg"),
             "config": Option("--config"),
         },
         given,
     )
-    return _call.new_cells(["perturb", "prepare"], {"": adata}, output, words)
+    return _call.new_cells(["perturb", "prepare"], {"": adata}, output, words, layer=layer)
 
 
 def perturb_train(
@@ -1414,14 +1425,14 @@ def perturb_train(
     output: _Path,
     split: Literal[
         "simulation", "simulation_single", "single", "combo_seen0", "combo_seen1", "combo_seen2", "no_test", "no_split"
-    ] = "simulation",
+    ] = _default("simulation"),
     split_file: _Path | None = None,
     pool: int | None = None,
     genes_per_step: int | None = None,
     parity: bool = False,
-    condition_key: str = "condition",
-    control: str = "ctrl",
-    separator: str = "+",
+    condition_key: str = _default("condition"),
+    control: str = _default("ctrl"),
+    separator: str = _default("+"),
     cell_type_key: str | None = None,
     model: _Path | None = None,
     new_genes: Literal["none", "random", "spectral"] | None = None,
@@ -1435,14 +1446,14 @@ def perturb_train(
     lora: int | None = None,
     recompute: bool | None = None,
     seed: int | None = None,
-    checkpoint_every: int = 200,
+    checkpoint_every: int = _default(200),
     plan: bool = False,
     resume: bool = False,
     force: bool = False,
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     freeze: str | Sequence[str] | Mapping[str, Any] | None = None,
-    repeats: int = 1,
+    repeats: int = _default(1),
     no_baselines: bool = False,
     gene_column: str | None = None,
     all_features: bool = False,
@@ -1455,16 +1466,16 @@ def perturb_train(
 ) -> Result:
     """Learn responses from perturbed cells.
 
-    Reads what `perturb prepare` writes, or any file of log1p values with conditions in obs. With model a
+    Reads what `tl.perturb_prepare` writes, or any file of log1p values with conditions in obs. With model a
     checkpoint is fine-tuned; without, a small network learns from these cells alone. Some conditions are held
-    out, by split, and judge the result beside simple methods. The artefact is one folder with all that `perturb
-    predict` and `reverse` need. Stopped by Ctrl-C or killed, resume goes on.
+    out, by split, and judge the result beside simple methods. The artefact is one folder with all that
+    `tl.perturb_predict` and `reverse` need. Stopped by Ctrl-C or killed, resume goes on.
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    output : path, optional
+    output : path
         Folder of the artefact.
     split : {'simulation', 'simulation_single', 'single', 'combo_seen0', 'combo_seen1', 'combo_seen2', 'no_test', 'no_split'}
         How conditions are held out.
@@ -1478,8 +1489,8 @@ def perturb_train(
         model].
     parity : bool
         As the reference does: sample genes without regard to which are perturbed, put every cell in one
-        pair of single cells, begin at random and predict all genes at once; settings of a file or flag go
-        first.
+        pair of single cells, begin at random and predict all genes at once; settings of a file or an
+        argument go first.
     condition_key : str
         Column of obs with the conditions.
     control : str
@@ -1567,16 +1578,16 @@ def perturb_train(
     >>> tl.perturb_train(screen, model="scGPT_human", output="screen")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
-            "split": Option("--split", default="simulation"),
+            "split": Option("--split"),
             "split_file": Option("--split-file"),
             "pool": Option("--pool"),
             "genes_per_step": Option("--genes-per-step"),
             "parity": Option("--parity", is_bare=True),
-            "condition_key": Option("--condition-key", default="condition"),
-            "control": Option("--control", default="ctrl"),
-            "separator": Option("--separator", default="+"),
+            "condition_key": Option("--condition-key"),
+            "control": Option("--control"),
+            "separator": Option("--separator"),
             "cell_type_key": Option("--cell-type-key"),
             "model": Option("--model"),
             "new_genes": Option("--new-genes"),
@@ -1588,29 +1599,29 @@ def perturb_train(
             "gather_cells": Option("--gather-cells", is_bare=True),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
-            "recompute": Option("--recompute", is_bare=True),
+            "recompute": Option("--recompute"),
             "seed": Option("--seed"),
-            "checkpoint_every": Option("--checkpoint-every", default="200"),
+            "checkpoint_every": Option("--checkpoint-every"),
             "plan": Option("--plan", is_bare=True),
             "resume": Option("--resume", is_bare=True),
             "force": Option("--force", is_bare=True),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "freeze": Option("--freeze", delimiter=","),
-            "repeats": Option("--repeats", default="1"),
+            "repeats": Option("--repeats"),
             "no_baselines": Option("--no-baselines", is_bare=True),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "config": Option("--config"),
         },
         given,
     )
-    return _call.to_folder(["perturb", "train"], {"": adata}, output, words)
+    return _call.to_folder(["perturb", "train"], {"": adata}, output, words, layer=layer)
 
 
 def perturb_predict(
@@ -1620,23 +1631,25 @@ def perturb_predict(
     genes: str | Sequence[str] | Mapping[str, Any] | None = None,
     candidates: _Path | None = None,
     pairs: bool = False,
-    method: Literal["network", "additive", "linear", "matching_mean", "training_mean", "no_change", "best"] = "network",
+    method: Literal["network", "additive", "linear", "matching_mean", "training_mean", "no_change", "best"] = _default(
+        "network"
+    ),
     obs_from: _Path | None = None,
     condition_key: str | None = None,
     cell_type: str | None = None,
-    cells: int = 30,
+    cells: int = _default(30),
     genes_per_pass: int | None = None,
-    precision: Literal["exact", "bf16x3", "bf16"] = "exact",
+    precision: Literal["exact", "bf16x3", "bf16"] = _default("exact"),
     output: _Path | None = None,
     force: bool = False,
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     where: str | None = None,
     config: _Path | None = None,
 ) -> Any:
     """Predict cells in which genes are perturbed.
 
-    Writes predicted cells: X the predicted log1p values of all genes of the artefact, obs the condition. They
+    Makes predicted cells: X the predicted log1p values of all genes of the artefact, obs the condition. They
     start from control cells, those of training unless controls names others. Genes that were not perturbed, and
     not even measured, in training can be asked for if they are in the vocabulary; the report of training says
     how far that can be trusted. Simple methods (method) predict from the means of the conditions of training;
@@ -1644,10 +1657,10 @@ def perturb_predict(
 
     Parameters
     ----------
-    controls : AnnData, MuData or path, optional
+    controls : AnnData or path, optional
         File of cells to start from, log1p values of the genes of the artefact.
-    model : path, optional
-        Artefact of `perturb train`.
+    model : path
+        Artefact of `tl.perturb_train`.
     genes : str or Sequence[str] or Mapping[str, Any], optional
         Genes perturbed together, joined by commas; again for another condition.
     candidates : path, optional
@@ -1693,22 +1706,22 @@ def perturb_predict(
     >>> predicted = tl.perturb_predict(model="screen", genes=["KLF1,FOSB"])  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "model": Option("--model"),
             "genes": Option("--genes"),
             "candidates": Option("--candidates"),
             "pairs": Option("--pairs", is_bare=True),
-            "method": Option("--method", default="network"),
+            "method": Option("--method"),
             "obs_from": Option("--obs-from"),
             "condition_key": Option("--condition-key"),
             "cell_type": Option("--cell-type"),
-            "cells": Option("--cells", default="30"),
+            "cells": Option("--cells"),
             "genes_per_pass": Option("--genes-per-pass"),
-            "precision": Option("--precision", default="exact"),
+            "precision": Option("--precision"),
             "force": Option("--force", is_bare=True),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "where": Option("--where"),
             "config": Option("--config"),
         },
@@ -1726,15 +1739,15 @@ def perturb_reverse(
     pairs: bool = False,
     predicted: _Path | None = None,
     group_key: str | None = None,
-    k: int = 8,
+    k: int = _default(8),
     see_targets: bool = False,
     cell_type: str | None = None,
     genes_per_pass: int | None = None,
-    precision: Literal["exact", "bf16x3", "bf16"] = "exact",
+    precision: Literal["exact", "bf16x3", "bf16"] = _default("exact"),
     force: bool = False,
-    condition_key: str = "condition",
-    control: str = "ctrl",
-    separator: str = "+",
+    condition_key: str = _default("condition"),
+    control: str = _default("ctrl"),
+    separator: str = _default("+"),
     cell_type_key: str | None = None,
     gene_column: str | None = None,
     all_features: bool = False,
@@ -1744,8 +1757,8 @@ def perturb_reverse(
     where: str | None = None,
     obs_from: _Path | None = None,
     threads: int | None = None,
-    device: str = "auto",
-    cells: int = 30,
+    device: str = _default("auto"),
+    cells: int = _default(30),
     config: _Path | None = None,
 ) -> Result:
     """Find the perturbation that explains cells.
@@ -1758,18 +1771,18 @@ def perturb_reverse(
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    model : path, optional
-        Artefact of `perturb train`.
-    output : path, optional
+    model : path
+        Artefact of `tl.perturb_train`.
+    output : path
         File to write: JSON, and a page beside it.
     candidates : path, optional
         File of candidate genes, one a line, or `all`: those perturbed in training.
     pairs : bool
         Also every pair of the candidate genes.
     predicted : path, optional
-        Search among these cells, written by `perturb predict`, instead of predicting the candidates.
+        Search among these cells, written by `tl.perturb_predict`, instead of predicting the candidates.
     group_key : str, optional
         Column of obs that groups the cells: conditions, clusters… [default: the condition column if there
         is one, else all cells are one group].
@@ -1830,38 +1843,38 @@ def perturb_reverse(
     >>> tl.perturb_reverse(adata, model="screen", candidates="all", output="found.json")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "model": Option("--model"),
             "candidates": Option("--candidates"),
             "pairs": Option("--pairs", is_bare=True),
             "predicted": Option("--predicted"),
             "group_key": Option("--group-key"),
-            "k": Option("--k", default="8"),
+            "k": Option("--k"),
             "see_targets": Option("--see-targets", is_bare=True),
             "cell_type": Option("--cell-type"),
             "genes_per_pass": Option("--genes-per-pass"),
-            "precision": Option("--precision", default="exact"),
+            "precision": Option("--precision"),
             "force": Option("--force", is_bare=True),
-            "condition_key": Option("--condition-key", default="condition"),
-            "control": Option("--control", default="ctrl"),
-            "separator": Option("--separator", default="+"),
+            "condition_key": Option("--condition-key"),
+            "control": Option("--control"),
+            "separator": Option("--separator"),
             "cell_type_key": Option("--cell-type-key"),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
-            "cells": Option("--cells", default="30"),
+            "device": Option("--device"),
+            "cells": Option("--cells"),
             "config": Option("--config"),
         },
         given,
     )
-    return _call.to_folder(["perturb", "reverse"], {"": adata}, output, words)
+    return _call.to_folder(["perturb", "reverse"], {"": adata}, output, words, layer=layer)
 
 
 def grn_embedding(
@@ -1883,23 +1896,23 @@ def grn_embedding(
     hvg: int | None = None,
     batch_key: str | None = None,
     threshold: float | None = None,
-    neighbours: int = 15,
-    resolution: float = 2,
-    least_genes: int = 5,
+    neighbours: int = _default(15),
+    resolution: float = _default(2),
+    least_genes: int = _default(5),
     gmt: _Path | Sequence[_Path] | Mapping[str, Any] | None = None,
-    background: str = "network",
+    background: str = _default("network"),
     gene: str | Sequence[str] | Mapping[str, Any] | None = None,
-    similar: int = 20,
+    similar: int = _default(20),
     no_baselines: bool = False,
-    max_cells: int = 1000,
-    edges: int = 100000,
+    max_cells: int = _default(1000),
+    edges: int = _default(100000),
     max_length: int | None = None,
-    seed: int = 0,
+    seed: int = _default(0),
     no_cells: bool = False,
-    batch_size: int = 8,
-    precision: Literal["exact", "bf16x3", "bf16"] = "exact",
+    batch_size: int = _default(8),
+    precision: Literal["exact", "bf16x3", "bf16"] = _default("exact"),
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     gene_column: str | None = None,
     all_features: bool = False,
     genes_as_they_are: bool = False,
@@ -1911,13 +1924,13 @@ def grn_embedding(
     force: bool = False,
     config: _Path | None = None,
 ) -> Result:
-    """Networks from gene embeddings: which genes are alike, and which form programmes?.
+    """Networks from gene embeddings: which genes are alike, and which form programmes?
 
     Compares the vectors of genes: those of the model's table, or (contextual) the mean state of a gene over the
     cells that express it. Writes a network of similar genes with p values and FDR of a null, one of nearest
     neighbours, programmes (Leiden communities), their gene sets, and their scores in cells and cell types; the
     report compares them with correlations and trees of the same genes' expression. For vectors that have seen
-    the cells, fine_tune integrates their batches first; or give the artefact of `scgpt integrate` as model.
+    the cells, fine_tune integrates their batches first; or give the artefact of `tl.integrate` as model.
 
     method takes one of these in place of vectors, in the same files and without a model: an edge is a pair of
     genes whose weight, whatever its sign, is large, without p values. best is what tells genes of the sets of
@@ -1925,9 +1938,9 @@ def grn_embedding(
 
     Parameters
     ----------
-    adata : AnnData, MuData or path, optional
+    adata : AnnData or path, optional
         File or folder of cells.
-    output : path, optional
+    output : path
         Folder to write: edge lists, programmes, report, a copy of the cells with vectors and scores, and in
         baselines/ the simpler networks.
     model : path, optional
@@ -1940,7 +1953,7 @@ def grn_embedding(
         What cosines are of: vectors as they are, or without the mean of all genes [default: centred with
         contextual, else raw, as the reference].
     fine_tune : bool
-        First fine-tune the model on the cells as `scgpt integrate` does, whose artefact will be beside the
+        First fine-tune the model on the cells as `tl.integrate` does, whose artefact will be beside the
         folder, with .model; with contextual without normalisation by batch.
     epochs : int, optional
         Passes over the cells of fine_tune [default: that of integrate].
@@ -2039,7 +2052,7 @@ def grn_embedding(
     >>> tl.grn_embedding(adata, model="scGPT_human", output="network").table("edges")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "model": Option("--model"),
             "method": Option("--method"),
@@ -2056,28 +2069,28 @@ def grn_embedding(
             "hvg": Option("--hvg"),
             "batch_key": Option("--batch-key"),
             "threshold": Option("--threshold"),
-            "neighbours": Option("--neighbours", default="15"),
-            "resolution": Option("--resolution", default="2"),
-            "least_genes": Option("--least-genes", default="5"),
+            "neighbours": Option("--neighbours"),
+            "resolution": Option("--resolution"),
+            "least_genes": Option("--least-genes"),
             "gmt": Option("--gmt"),
-            "background": Option("--background", default="network"),
+            "background": Option("--background"),
             "gene": Option("--gene"),
-            "similar": Option("--similar", default="20"),
+            "similar": Option("--similar"),
             "no_baselines": Option("--no-baselines", is_bare=True),
-            "max_cells": Option("--max-cells", default="1000"),
-            "edges": Option("--edges", default="100000"),
+            "max_cells": Option("--max-cells"),
+            "edges": Option("--edges"),
             "max_length": Option("--max-length"),
-            "seed": Option("--seed", default="0"),
+            "seed": Option("--seed"),
             "no_cells": Option("--no-cells", is_bare=True),
-            "batch_size": Option("--batch-size", default="8"),
-            "precision": Option("--precision", default="exact"),
+            "batch_size": Option("--batch-size"),
+            "precision": Option("--precision"),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "resume": Option("--resume", is_bare=True),
@@ -2086,7 +2099,9 @@ def grn_embedding(
         },
         given,
     )
-    return _call.to_folder(["grn", "embedding"], {"--data": adata}, output, words)
+    return _call.to_folder(
+        ["grn", "embedding"], {"--data": adata}, output, words, layer=layer, renamed={"data": "adata"}, whole=True
+    )
 
 
 def grn_attention(
@@ -2099,19 +2114,19 @@ def grn_attention(
     control: str | None = None,
     group: str | None = None,
     gene: str | Sequence[str] | Mapping[str, Any] | None = None,
-    attention_layer: str = "last",
-    hvg: int = 1200,
-    max_cells: int = 500,
-    permutations: int = 20,
+    attention_layer: str = _default("last"),
+    hvg: int = _default(1200),
+    max_cells: int = _default(500),
+    permutations: int = _default(20),
     truth: _Path | None = None,
     gmt: _Path | Sequence[_Path] | Mapping[str, Any] | None = None,
-    edges: int = 100000,
-    format: Literal["csv", "parquet"] = "csv",
+    edges: int = _default(100000),
+    format: Literal["csv", "parquet"] = _default("csv"),
     no_baselines: bool = False,
-    seed: int = 0,
-    precision: Literal["exact", "bf16x3", "bf16"] = "exact",
+    seed: int = _default(0),
+    precision: Literal["exact", "bf16x3", "bf16"] = _default("exact"),
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     gene_column: str | None = None,
     all_features: bool = False,
     genes_as_they_are: bool = False,
@@ -2120,10 +2135,10 @@ def grn_attention(
     where: str | None = None,
     obs_from: _Path | None = None,
     force: bool = False,
-    batch_size: int = 2,
+    batch_size: int = _default(2),
     config: _Path | None = None,
 ) -> Result:
-    """Networks from attention: which genes does a gene look at, and does that change?.
+    """Networks from attention: which genes does a gene look at, and does that change?
 
     Scores of attention (rows are queries, the genes that look; columns are keys, the genes that are looked at)
     become ranks in each row, then in each column, averaged over heads and cells. An edge goes from the key to
@@ -2137,9 +2152,9 @@ def grn_attention(
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    output : path, optional
+    output : path
         Folder to write: edge lists, targets, enrichment, report, and in baselines/ the simpler networks.
     model : path, optional
         Model directory, or an artefact that is one; simple methods need none.
@@ -2214,7 +2229,7 @@ def grn_attention(
     >>> tl.grn_attention(adata, model="scGPT_human", condition="stim", control="ctrl", gene="STAT1", output="stat1")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "model": Option("--model"),
             "method": Option("--method"),
@@ -2222,51 +2237,51 @@ def grn_attention(
             "control": Option("--control"),
             "group": Option("--group"),
             "gene": Option("--gene"),
-            "attention_layer": Option("--attention-layer", default="last"),
-            "hvg": Option("--hvg", default="1200"),
-            "max_cells": Option("--max-cells", default="500"),
-            "permutations": Option("--permutations", default="20"),
+            "attention_layer": Option("--attention-layer"),
+            "hvg": Option("--hvg"),
+            "max_cells": Option("--max-cells"),
+            "permutations": Option("--permutations"),
             "truth": Option("--truth"),
             "gmt": Option("--gmt"),
-            "edges": Option("--edges", default="100000"),
-            "format": Option("--format", default="csv"),
+            "edges": Option("--edges"),
+            "format": Option("--format"),
             "no_baselines": Option("--no-baselines", is_bare=True),
-            "seed": Option("--seed", default="0"),
-            "precision": Option("--precision", default="exact"),
+            "seed": Option("--seed"),
+            "precision": Option("--precision"),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "force": Option("--force", is_bare=True),
-            "batch_size": Option("--batch-size", default="2"),
+            "batch_size": Option("--batch-size"),
             "config": Option("--config"),
         },
         given,
     )
-    return _call.to_folder(["grn", "attention"], {"": adata}, output, words)
+    return _call.to_folder(["grn", "attention"], {"": adata}, output, words, layer=layer)
 
 
 def generate(
     adata: Cells,
     *,
     model: _Path,
-    hide: float = 0.5,
+    hide: float = _default(0.5),
     genes: _Path | None = None,
     from_embedding: str | None = None,
-    rounds: int = 4,
-    confidence: Literal["dropout", "agreement", "random", "largest"] = "dropout",
-    samples: int = 4,
+    rounds: int = _default(4),
+    confidence: Literal["dropout", "agreement", "random", "largest"] = _default("dropout"),
+    samples: int = _default(4),
     max_length: int | None = None,
-    seed: int = 0,
-    batch_size: int = 8,
-    precision: Literal["exact", "bf16x3", "bf16"] = "exact",
+    seed: int = _default(0),
+    batch_size: int = _default(8),
+    precision: Literal["exact", "bf16x3", "bf16"] = _default("exact"),
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     gene_column: str | None = None,
     all_features: bool = False,
     genes_as_they_are: bool = False,
@@ -2288,9 +2303,9 @@ def generate(
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    model : path, optional
+    model : path
         Model directory, of a generatively pre-trained model.
     hide : float
         Share of each cell's expressed genes to hide.
@@ -2354,26 +2369,26 @@ def generate(
     >>> tl.generate(adata, model="run/model")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "model": Option("--model"),
-            "hide": Option("--hide", default="0.5"),
+            "hide": Option("--hide"),
             "genes": Option("--genes"),
             "from_embedding": Option("--from-embedding"),
-            "rounds": Option("--rounds", default="4"),
-            "confidence": Option("--confidence", default="dropout"),
-            "samples": Option("--samples", default="4"),
+            "rounds": Option("--rounds"),
+            "confidence": Option("--confidence"),
+            "samples": Option("--samples"),
             "max_length": Option("--max-length"),
-            "seed": Option("--seed", default="0"),
-            "batch_size": Option("--batch-size", default="8"),
-            "precision": Option("--precision", default="exact"),
+            "seed": Option("--seed"),
+            "batch_size": Option("--batch-size"),
+            "precision": Option("--precision"),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "color": Option("--color"),
@@ -2385,8 +2400,8 @@ def generate(
         ["generate"],
         adata,
         words,
-        record=_call.record("generate", given),
-        obsm=_call.names(from_embedding),
+        record=_record("generate", given),
+        layer=layer,
         report=report,
         copy=copy,
         can_report=True,
@@ -2397,7 +2412,7 @@ def pretrain(
     *,
     output: _Path,
     data: _Path | None = None,
-    preset: Literal["laptop", "paper"] = "laptop",
+    preset: Literal["laptop", "paper"] = _default("laptop"),
     max_length: int | None = None,
     where: str | None = None,
     cells: int | None = None,
@@ -2405,7 +2420,7 @@ def pretrain(
     shuffle_window: int | None = None,
     class_column: str | None = None,
     select_by: str | None = None,
-    keep: int = 2,
+    keep: int = _default(2),
     epochs: int | None = None,
     max_steps: int | None = None,
     batch_size: int | None = None,
@@ -2416,12 +2431,12 @@ def pretrain(
     lora: int | None = None,
     recompute: bool | None = None,
     seed: int | None = None,
-    checkpoint_every: int = 200,
+    checkpoint_every: int = _default(200),
     plan: bool = False,
     resume: bool = False,
     force: bool = False,
     threads: int | None = None,
-    device: str = "auto",
+    device: str = _default("auto"),
     model: _Path | None = None,
     new_genes: Literal["none", "random", "spectral"] | None = None,
     config: _Path | None = None,
@@ -2434,10 +2449,10 @@ def pretrain(
 
     Parameters
     ----------
-    output : path, optional
+    output : path
         Folder of the run.
     data : path, optional
-        Folder of token shards, made by `scgpt convert`; of one at a URL (https://, s3://) a copy is kept in
+        Folder of token shards, made by `tl.convert`; of one at a URL (https://, s3://) a copy is kept in
         SCGPT_CACHE.
     preset : {'laptop', 'paper'}
         Settings to start from; config and flags change them.
@@ -2516,10 +2531,10 @@ def pretrain(
     >>> tl.pretrain(data="shards", output="run")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "data": Option("--data"),
-            "preset": Option("--preset", default="laptop"),
+            "preset": Option("--preset"),
             "max_length": Option("--max-length"),
             "where": Option("--where"),
             "cells": Option("--cells"),
@@ -2527,7 +2542,7 @@ def pretrain(
             "shuffle_window": Option("--shuffle-window"),
             "class_column": Option("--class-column"),
             "select_by": Option("--select-by"),
-            "keep": Option("--keep", default="2"),
+            "keep": Option("--keep"),
             "epochs": Option("--epochs"),
             "max_steps": Option("--max-steps"),
             "batch_size": Option("--batch-size"),
@@ -2536,14 +2551,14 @@ def pretrain(
             "gather_cells": Option("--gather-cells", is_bare=True),
             "precision": Option("--precision"),
             "lora": Option("--lora"),
-            "recompute": Option("--recompute", is_bare=True),
+            "recompute": Option("--recompute"),
             "seed": Option("--seed"),
-            "checkpoint_every": Option("--checkpoint-every", default="200"),
+            "checkpoint_every": Option("--checkpoint-every"),
             "plan": Option("--plan", is_bare=True),
             "resume": Option("--resume", is_bare=True),
             "force": Option("--force", is_bare=True),
             "threads": Option("--threads"),
-            "device": Option("--device", default="auto"),
+            "device": Option("--device"),
             "model": Option("--model"),
             "new_genes": Option("--new-genes"),
             "config": Option("--config"),
@@ -2570,25 +2585,23 @@ def convert(
     vocab: _Path | None = None,
     model: _Path | None = None,
     obs: str | Sequence[str] | Mapping[str, Any] | None = None,
-    shard_cells: int = 50000,
+    shard_cells: int = _default(50000),
     config: _Path | None = None,
 ) -> Result:
     """Convert cells to token shards for training or to h5ad, or a checkpoint or adapters to safetensors.
 
     Cells (h5ad, AnnData-zarr, 10x, scBank) become a folder of memory-mapped Arrow files with the gene tokens
     and values of every cell, its vocabulary and a manifest. With an output in .h5ad or .zarr they become one
-    file of cells: those of several inputs, such as the lanes of a run of 10x, one below the other, by the names
-    of their genes; where cells of two inputs have the same name, sample tells them apart. Of a checkpoint all
-    tensors are kept, those of task heads too, under the reference's names; a directory is checked against its
-    configuration first; nothing inside a `.pt` file is executed. Adapters, as lora writes them, and the model
-    they were made from become the weights that were published with them, bit for bit. What an input is, is
-    found by content.
+    file of cells. Of a checkpoint all tensors are kept, those of task heads too, under the reference's names; a
+    directory is checked against its configuration first; nothing inside a `.pt` file is executed. Adapters, as
+    lora writes them, and the model they were made from become the weights that were published with them, bit
+    for bit. What an input is, is found by content.
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    output : path, optional
+    output : path
         Directory to write, or a `.h5ad`, `.zarr` or `.safetensors` file.
     sample : str or Sequence[str] or Mapping[str, Any], optional
         The sample of each input, in their order, such as lane1,lane2: the cell AAAC-1 becomes AAAC-1-lane1,
@@ -2636,14 +2649,14 @@ def convert(
     >>> tl.convert(adata, output="shards")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "sample": Option("--sample", delimiter=","),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "partial": Option("--partial", is_bare=True),
@@ -2651,12 +2664,12 @@ def convert(
             "vocab": Option("--vocab"),
             "model": Option("--model"),
             "obs": Option("--obs", delimiter=","),
-            "shard_cells": Option("--shard-cells", default="50000"),
+            "shard_cells": Option("--shard-cells"),
             "config": Option("--config"),
         },
         given,
     )
-    return _call.to_folder(["convert"], {"": adata}, output, words)
+    return _call.to_folder(["convert"], {"": adata}, output, words, layer=layer, whole=True)
 
 
 def evaluate_labels(
@@ -2675,7 +2688,7 @@ def evaluate_labels(
     output: _Path | None = None,
     force: bool = False,
     color: str | Sequence[str] | Mapping[str, Any] | None = None,
-    seed: int = 0,
+    seed: int = _default(0),
     config: _Path | None = None,
 ) -> Result:
     """Predicted labels against true ones.
@@ -2686,11 +2699,11 @@ def evaluate_labels(
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    truth : str, optional
+    truth : str
         Column of obs with the true labels.
-    prediction : str, optional
+    prediction : str
         Column of obs with the predicted labels.
     confidence : str, optional
         Column of obs with confidences, 0 to 1.
@@ -2731,7 +2744,7 @@ def evaluate_labels(
     >>> tl.evaluate_labels(adata, truth="cell_type", prediction="scgpt_prediction")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "truth": Option("--truth"),
             "prediction": Option("--prediction"),
@@ -2745,7 +2758,7 @@ def evaluate_labels(
             "obs_from": Option("--obs-from"),
             "force": Option("--force", is_bare=True),
             "color": Option("--color"),
-            "seed": Option("--seed", default="0"),
+            "seed": Option("--seed"),
             "config": Option("--config"),
         },
         given,
@@ -2759,20 +2772,20 @@ def evaluate_integration(
     embedding: str | Sequence[str] | Mapping[str, Any],
     batch_key: str,
     label: str,
-    clustering: Literal["leiden", "louvain"] = "leiden",
-    max_cells: int = 100000,
+    clustering: Literal["leiden", "louvain"] = _default("leiden"),
+    max_cells: int = _default(100000),
     no_baselines: bool = False,
     layer: str | None = None,
-    hvg: int = 2000,
+    hvg: int = _default(2000),
     where: str | None = None,
     obs_from: _Path | None = None,
     output: _Path | None = None,
     force: bool = False,
     color: str | Sequence[str] | Mapping[str, Any] | None = None,
-    seed: int = 0,
+    seed: int = _default(0),
     config: _Path | None = None,
 ) -> Result:
-    """Embeddings of several batches: are labels kept, and batches mixed?.
+    """Embeddings of several batches: are labels kept, and batches mixed?
 
     Reads embeddings from obsm, of any tool, and scores them as scib does, beside the unintegrated cells,
     variable genes, Harmony and ComBat; of several modalities, beside PCA of genes, LSI of peaks, weighted
@@ -2780,13 +2793,13 @@ def evaluate_integration(
 
     Parameters
     ----------
-    adata : AnnData, MuData or path
+    adata : AnnData or path
         Cells in memory, or a file or folder of them.
-    embedding : str or Sequence[str] or Mapping[str, Any], optional
+    embedding : str or Sequence[str] or Mapping[str, Any]
         Names in obsm.
-    batch_key : str, optional
+    batch_key : str
         Column of obs with experimental batches.
-    label : str, optional
+    label : str
         Column of obs with cell types or other labels to be kept.
     clustering : {'leiden', 'louvain'}
         How cells are clustered: leiden as scib does now, louvain as for the published scores.
@@ -2825,26 +2838,26 @@ def evaluate_integration(
     >>> tl.evaluate_integration(adata, embedding=["X_scGPT"], batch_key="batch", label="cell_type")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "embedding": Option("--embedding", delimiter=","),
             "batch_key": Option("--batch-key"),
             "label": Option("--label"),
-            "clustering": Option("--clustering", default="leiden"),
-            "max_cells": Option("--max-cells", default="100000"),
+            "clustering": Option("--clustering"),
+            "max_cells": Option("--max-cells"),
             "no_baselines": Option("--no-baselines", is_bare=True),
-            "layer": Option("--layer", default="X"),
-            "hvg": Option("--hvg", default="2000"),
+            "layer": Option("--layer"),
+            "hvg": Option("--hvg"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "force": Option("--force", is_bare=True),
             "color": Option("--color"),
-            "seed": Option("--seed", default="0"),
+            "seed": Option("--seed"),
             "config": Option("--config"),
         },
         given,
     )
-    return _call.to_folder(["evaluate", "integration"], {"": adata}, output, words, obsm=_call.names(embedding))
+    return _call.to_folder(["evaluate", "integration"], {"": adata}, output, words, layer=layer)
 
 
 def evaluate_perturb(
@@ -2855,10 +2868,10 @@ def evaluate_perturb(
     no_baselines: bool = False,
     output: _Path | None = None,
     force: bool = False,
-    seed: int = 0,
-    condition_key: str = "condition",
-    control: str = "ctrl",
-    separator: str = "+",
+    seed: int = _default(0),
+    condition_key: str = _default("condition"),
+    control: str = _default("ctrl"),
+    separator: str = _default("+"),
     cell_type_key: str | None = None,
     gene_column: str | None = None,
     all_features: bool = False,
@@ -2877,9 +2890,9 @@ def evaluate_perturb(
 
     Parameters
     ----------
-    predicted : AnnData, MuData or path
+    predicted : AnnData or path
         Cells in memory, or a file or folder of them.
-    truth : AnnData, MuData or path
+    truth : AnnData or path
         File of true cells, log1p values, controls among them.
     split_file : path, optional
         Saved split whose training conditions simple methods learn from.
@@ -2930,28 +2943,28 @@ def evaluate_perturb(
     >>> tl.evaluate_perturb(predicted, truth=screen)  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "split_file": Option("--split-file"),
             "no_baselines": Option("--no-baselines", is_bare=True),
             "force": Option("--force", is_bare=True),
-            "seed": Option("--seed", default="0"),
-            "condition_key": Option("--condition-key", default="condition"),
-            "control": Option("--control", default="ctrl"),
-            "separator": Option("--separator", default="+"),
+            "seed": Option("--seed"),
+            "condition_key": Option("--condition-key"),
+            "control": Option("--control"),
+            "separator": Option("--separator"),
             "cell_type_key": Option("--cell-type-key"),
             "gene_column": Option("--gene-column"),
             "all_features": Option("--all-features", is_bare=True),
             "genes_as_they_are": Option("--genes-as-they-are", is_bare=True),
             "min_genes": Option("--min-genes"),
-            "layer": Option("--layer", default="X"),
+            "layer": Option("--layer"),
             "where": Option("--where"),
             "obs_from": Option("--obs-from"),
             "config": Option("--config"),
         },
         given,
     )
-    return _call.to_folder(["evaluate", "perturb"], {"": predicted, "--truth": truth}, output, words)
+    return _call.to_folder(["evaluate", "perturb"], {"": predicted, "--truth": truth}, output, words, layer=layer)
 
 
 def evaluate_grn(
@@ -2969,13 +2982,13 @@ def evaluate_grn(
     Edge lists of any tool are read (csv, tsv, parquet): source, target and weight by their usual names.
     Candidates are the pairs of a regulator of the truth and another of its genes, among the genes that both
     have; edges are ranked by the size of their weight, and those that are not listed come last. The table that
-    `scgpt simulate perturb` writes is a truth with direction and sign.
+    `tl.simulate` writes with perturb is a truth with direction and sign.
 
     Parameters
     ----------
-    edges : path, optional
+    edges : path
         Edge list to judge.
-    truth : path, optional
+    truth : path
         Edge list of known regulations, from regulators to targets.
     genes : path, optional
         File with a gene a line: those that edges could have been between [default: those listed].
@@ -2998,7 +3011,7 @@ def evaluate_grn(
     >>> tl.evaluate_grn(edges="network/edges.csv", truth="known.csv")  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "edges": Option(""),
             "truth": Option("--truth"),
@@ -3009,27 +3022,27 @@ def evaluate_grn(
         },
         given,
     )
-    return _call.to_folder(["evaluate", "grn"], {}, output, words)
+    return _call.to_folder(["evaluate", "grn"], {}, output, words, renamed={"input": "edges"})
 
 
 def simulate(
     *,
     force: bool = False,
-    cells: int = 2000,
-    genes: int = 2000,
-    types: int = 5,
-    batches: int = 2,
+    cells: int = _default(2000),
+    genes: int = _default(2000),
+    types: int = _default(5),
+    batches: int = _default(2),
     tissues: int | None = None,
-    programmes: int = 0,
+    programmes: int = _default(0),
     modalities: Literal["rna", "protein", "atac"] | Sequence[Literal["rna", "protein", "atac"]] | None = None,
     mosaic: bool = False,
-    proteins: int = 50,
-    peaks: int = 5000,
+    proteins: int = _default(50),
+    peaks: int = _default(5000),
     perturb: int | None = None,
-    doubles: int = 0,
-    synergy: float = 0,
+    doubles: int = _default(0),
+    synergy: float = _default(0),
     over_express: bool = False,
-    seed: int = 0,
+    seed: int = _default(0),
     vocab: _Path | None = None,
     output: _Path | None = None,
     config: _Path | None = None,
@@ -3096,24 +3109,24 @@ def simulate(
     >>> adata = tl.simulate(cells=500, types=4)  # doctest: +SKIP
     """
     given = dict(locals())
-    words = _call.options(
+    words = _options(
         {
             "force": Option("--force", is_bare=True),
-            "cells": Option("--cells", default="2000"),
-            "genes": Option("--genes", default="2000"),
-            "types": Option("--types", default="5"),
-            "batches": Option("--batches", default="2"),
+            "cells": Option("--cells"),
+            "genes": Option("--genes"),
+            "types": Option("--types"),
+            "batches": Option("--batches"),
             "tissues": Option("--tissues"),
-            "programmes": Option("--programmes", default="0"),
+            "programmes": Option("--programmes"),
             "modalities": Option("--modalities", delimiter=","),
             "mosaic": Option("--mosaic", is_bare=True),
-            "proteins": Option("--proteins", default="50"),
-            "peaks": Option("--peaks", default="5000"),
+            "proteins": Option("--proteins"),
+            "peaks": Option("--peaks"),
             "perturb": Option("--perturb"),
-            "doubles": Option("--doubles", default="0"),
-            "synergy": Option("--synergy", default="0"),
+            "doubles": Option("--doubles"),
+            "synergy": Option("--synergy"),
             "over_express": Option("--over-express", is_bare=True),
-            "seed": Option("--seed", default="0"),
+            "seed": Option("--seed"),
             "vocab": Option("--vocab"),
             "config": Option("--config"),
         },

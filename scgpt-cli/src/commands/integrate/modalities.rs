@@ -19,7 +19,7 @@ use scgpt_tasks::{
 };
 
 use crate::{
-    cells_output::{CellsOutput, say_replaced},
+    cells_output::{CellsOutput, slots_alone},
     choice::{ChoiceArgs, instead},
     output::{Printer, check_cells_output, check_new, is_table},
     progress::Bar,
@@ -277,23 +277,27 @@ impl InputCells {
         output: &Path,
         layer: &Layer,
         existing: Existing,
-        additions: Additions,
+        mut additions: Additions,
         bar: &Bar,
         printer: Printer,
     ) -> Result<Place> {
         let is_mudata = self.is_mudata();
-        Run::current().writes(&additions);
         match self {
             Self::One(source, input) => {
                 let cells = CellsOutput { input, output, layer, existing };
                 Ok(cells.make(source, additions, bar, printer)?.0)
             }
             Self::Several(cells, inputs) if is_table(output) => {
+                Run::current().writes(&additions);
                 let input = inputs[0].path.as_path();
                 Ok(make_cells_table(&cells.obs()?, &additions, input, output, existing)?)
             }
             Self::Several(cells, inputs) => {
-                say_replaced(cells.as_ref(), &additions, printer)?;
+                let (joined, to) = (cells.joined(), (output, existing));
+                let alone = slots_alone(cells.as_ref(), joined, &mut additions, to, printer)?;
+                if let Some(place) = alone {
+                    return Ok(place);
+                }
                 let to_mudata = output.extension().is_some_and(|extension| extension == "h5mu");
                 // Other formats, those of 10x, have no room for an embedding.
                 let can_copy = |path| matches!(Source::open(path), Ok(Source::AnnData(_)));

@@ -1,0 +1,56 @@
+"""What files in a temporary folder are called to people, who never saw them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+#: What cells in memory are called.
+CELLS = "adata"
+#: What is called something else, and goes with the folder.
+LOST = "a folder that is not kept"
+
+
+class Names:
+    """Names by the files of a folder; any other is called as the cells are.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder.
+    known : dict
+        Names by the name of a file, or what comes before its first dot.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.known: dict[str, str] = {}
+        # JSON and pages may have two marks between the parts of a path.
+        parts = [re.escape(part) for part in re.split(r"[\\/]+", str(folder))]
+        self._path = re.compile(r"[\\/]+".join([*parts, r"(?P<file>[\w-]+(?:\.[\w-]+)*)"]))
+
+    def _name(self, found: re.Match[str]) -> str:
+        file = found["file"]
+        return self.known.get(file) or self.known.get(file.partition(".")[0], CELLS)
+
+    def of(self, value: Any) -> Any:
+        """A value in which paths are names, also within what it holds; entries that are nothing but a lost path go."""
+        if isinstance(value, str):
+            return self._path.sub(self._name, value)
+        if isinstance(value, Mapping):
+            named = {key: self.of(it) for key, it in value.items()}
+            return {key: it for key, it in named.items() if not (isinstance(it, str) and it == LOST)}
+        if isinstance(value, list):
+            return [self.of(it) for it in value]
+        return value
+
+
+@contextmanager
+def temporary() -> Iterator[Names]:
+    """A folder while the block lasts, and what its files are called."""
+    with TemporaryDirectory(prefix="scgpt-") as folder:
+        yield Names(Path(folder).resolve())
