@@ -46,8 +46,7 @@ def test_settings_of_a_file_hold_unless_an_argument_says_otherwise(folder, adata
 
 
 def test_several_modalities(folder):
-    import mudata
-
+    mudata = pytest.importorskip("mudata")
     rna = scgpt_rs.simulate(cells=200, genes=80, types=2, seed=6)
     protein = rna[:, :10].copy()
     protein.var_names = [f"protein_{number}" for number in range(10)]
