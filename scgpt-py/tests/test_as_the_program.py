@@ -77,7 +77,10 @@ CALLS = {
     "embed": [Call({"adata": "whole"}, {"key_added": "X", "umap": True, "leiden": 1.0, "max_length": 40, **MODEL})],
     "evaluate_grn": [Call({}, {"edges": Made("edges"), "truth": Made("truth")}, "page.html")],
     "evaluate_integration": [
-        Call({"adata": "embedded"}, {"embedding": ["X_scGPT"], "batch_key": "batch", "label": "cell_type"})
+        Call(
+            {"adata": "embedded"},
+            {"embedding": ["X_scGPT"], "batch_key": "batch", "label": "cell_type", "no_baselines": True},
+        )
     ],
     "evaluate_labels": [
         Call(
@@ -91,7 +94,13 @@ CALLS = {
         Call({"adata": "whole"}, {"hide": 0.3, "seed": 5, **MODEL}),
         Call({"adata": "embedded"}, {"from_embedding": "X_scGPT", "genes": Made("genes"), "rounds": 1, **MODEL}),
     ],
-    "grn_attention": [Call({"adata": "whole"}, {"hvg": 40, "permutations": 3, **MODEL}, "attention")],
+    "grn_attention": [
+        Call(
+            {"adata": "whole"},
+            {"hvg": 30, "max_cells": 60, "permutations": 3, "no_baselines": True, **MODEL},
+            "attention",
+        )
+    ],
     "grn_embedding": [
         Call({"adata": "whole"}, {"hvg": 60, "no_baselines": True, **MODEL}, "network"),
         Call({}, MODEL, "network"),
@@ -205,7 +214,7 @@ def truth(measured: anndata.AnnData, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def edges(folder: Path, screen: anndata.AnnData) -> Path:
-    found = tl.grn_embedding(screen, output=folder / "edges", method="pearson")
+    found = tl.grn_embedding(screen, output=folder / "edges", method="pearson", no_baselines=True)
     return found.output / "edges.csv"
 
 
