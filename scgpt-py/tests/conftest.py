@@ -27,7 +27,7 @@ d_ff = 32
 def program(*words: object) -> str:
     """Runs the command-line program, and returns what it prints."""
     line = [sys.executable, "-m", "scgpt_rs", *map(str, words)]
-    return subprocess.run(line, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 @pytest.fixture(scope="session")
