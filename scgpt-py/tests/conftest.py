@@ -24,10 +24,22 @@ d_ff = 32
 """
 
 
+def started(*words: object) -> subprocess.Popen[str]:
+    """Starts the command-line program, which prints into a pipe."""
+    line = [sys.executable, "-m", "scgpt_rs", *map(str, words)]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+
+
+def printed(process: subprocess.Popen[str]) -> str:
+    """What a program prints until it ends well."""
+    said, _ = process.communicate()
+    assert process.returncode == 0, f"{process.args}: {said}"
+    return said
+
+
 def program(*words: object) -> str:
     """Runs the command-line program, and returns what it prints."""
-    line = [sys.executable, "-m", "scgpt_rs", *map(str, words)]
-    return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return printed(started(*words))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import pytest
 from scipy import sparse
 
 from alike import same, same_files, without_paths
-from conftest import program
+from conftest import printed, program, started
 from scgpt_rs import Result, tl
 
 
@@ -272,9 +272,9 @@ def test_it_says_what_the_program_says(name, call, tmp_path, request):
         options["output"] = here / call.output
     if "report" in takes:
         options["report"] = True
-    said = json.loads(program(*line))
-
-    found = function(**cells, **options)
+    with started(*line) as process:
+        found = function(**cells, **options)
+        said = json.loads(printed(process))
 
     places = here, there
     if isinstance(found, Result):
