@@ -190,6 +190,9 @@ def _to_folder(
         answer = run([*line, *words], names, renamed=renamed)
         where = None if output is None else Path(output)
         page = answer.get("report")
+        if not all(one is None or is_path(one) for one in cells.values()):
+            for written in filter(None, (where, page)):
+                names.take_in(Path(written))
         if page is None and where is not None and (where / "report.html").is_file():
             page = fspath(where / "report.html")
         return Result(answer["result"], _report(page, names), output=where)

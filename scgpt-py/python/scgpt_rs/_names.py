@@ -11,6 +11,8 @@ from typing import Any
 
 #: What cells in memory are called.
 CELLS = "adata"
+#: Names of files that have paths in them end so.
+TEXTS = (".html", ".json", ".md", ".toml")
 #: What is called something else, and goes with the folder.
 LOST = "a folder that is not kept"
 
@@ -47,6 +49,18 @@ class Names:
         if isinstance(value, list):
             return [self.of(it) for it in value]
         return value
+
+    def take_in(self, output: Path) -> None:
+        """Names take the places of paths in the texts of an output, a file or folder."""
+        files = output.rglob("*") if output.is_dir() else [output]
+        for file in files:
+            if file.name.endswith(TEXTS) and file.is_file():
+                text = file.read_text(encoding="utf-8")
+                named = self.of(text)
+                if named != text:
+                    partial = file.with_name(f".tmp-{file.name}")
+                    partial.write_text(named, encoding="utf-8")
+                    partial.replace(file)
 
 
 @contextmanager
