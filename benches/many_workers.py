@@ -82,7 +82,7 @@ COLUMNS = [
 
 def compare(batch: float, rate: float) -> None:
     """A step of two hosts with a worker each, of four batches a worker, of the network of 4 x 512 of the docs."""
-    m = Machine(parameters=8.3e6, batch=batch, gpus=1, network=rate, bus=float("inf"))
+    m = Machine(parameters=7.7e6, batch=batch, gpus=1, network=rate, bus=float("inf"))
     for name, took in [("hidden", ordered(m, 2, 4)), ("not hidden", ordered(replace(m, batch=0.0), 2, 4))]:
         print(f"{name}: {4 * batch + took:.2f} s a step, of which {took:.2f} s are waited for")
 

@@ -142,30 +142,28 @@ impl CellsOutput<'_> {
             bar.finish();
             return Ok((made?, Vec::new()));
         }
-        let joined = source.joined();
-        let to = (self.output, self.existing);
-        if let Some(place) = slots_alone(source, joined, &mut additions, to, printer)? {
+        note_slots(source, source.joined(), &mut additions, printer)?;
+        if Run::current().host.takes_slots() {
+            let place = make_slots(source, &additions, self.output, self.existing)?;
             return Ok((place, Vec::new()));
         }
         let is_file = match &*source {
             Source::Annotated(cells) => matches!(cells.bare(), Source::AnnData(_)),
             source => matches!(source, Source::AnnData(_)),
         };
-        let made = match source {
-            _ if is_file => {
-                bar.begin("writing", 0);
-                make_copy(self.input, self.output, &additions, self.existing)
-            }
-            Source::Chosen(cells) if matches!(cells.whole().opened(), Source::AnnData(_)) => {
-                bar.begin("writing", 0);
-                make_part(cells, self.output, &additions, self.existing)
-            }
-            _ => {
-                bar.begin("writing", source.summary().n_cells);
-                let mut source = Watched { source, observer: bar };
-                make_export(&mut source, self.layer, self.output, &additions, self.existing)
-                    .map(|place| (place, CopyReport::default()))
-            }
+        let made = if is_file {
+            bar.begin("writing", 0);
+            make_copy(self.input, self.output, &additions, self.existing)
+        } else if let Source::Chosen(cells) = source
+            && matches!(cells.whole().opened(), Source::AnnData(_))
+        {
+            bar.begin("writing", 0);
+            make_part(cells, self.output, &additions, self.existing)
+        } else {
+            bar.begin("writing", source.summary().n_cells);
+            let mut source = Watched { source, observer: bar };
+            make_export(&mut source, self.layer, self.output, &additions, self.existing)
+                .map(|place| (place, CopyReport::default()))
         };
         bar.finish();
         let (place, CopyReport { skipped }) = made?;
@@ -176,23 +174,21 @@ impl CellsOutput<'_> {
     }
 }
 
-/// Adds the columns that a table `joined` to what is written, takes note of all of it, and says what it replaces.
-/// For a host that has the cells itself, it makes the output, which has that and nothing else.
-pub(crate) fn slots_alone(
+/// Adds the columns that a table `joined` to what is written, takes note of all of it, and says what it replaces,
+/// unless the host has the cells itself.
+pub(crate) fn note_slots(
     source: &dyn CellSource,
     joined: Vec<(String, Column)>,
     additions: &mut Additions,
-    (output, existing): (&Path, Existing),
     printer: Printer,
-) -> Result<Option<Place>> {
+) -> Result<()> {
     let run = Run::current();
-    let is_alone = run.host.takes_slots();
-    if !is_alone {
+    if !run.host.takes_slots() {
         say_replaced(source, additions, printer)?;
     }
     additions.obs.splice(0..0, joined);
     run.writes(additions);
-    Ok(is_alone.then(|| make_slots(source, additions, output, existing)).transpose()?)
+    Ok(())
 }
 
 /// Says what of the input a copy has anew.

@@ -117,7 +117,7 @@ impl Plan {
             Self::Rehearsed(folder) => folder.path(),
             Self::Followed(room) => room.path(),
         };
-        folder.join("rehearsal")
+        folder.join("output")
     }
 
     /// Rehearses the training, and prints what it will need; or follows it to its end.

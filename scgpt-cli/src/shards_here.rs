@@ -35,15 +35,16 @@ fn fetched(path: &Path, printer: Printer) -> Result<PathBuf> {
 
     use crate::{progress::ByteBar, run::is_cancelled, workers};
 
-    const TICK: Duration = Duration::from_millis(200);
+    const TICK: Duration = Duration::from_secs(3);
 
     let cache = ShardCache { folder: cache_folder()?.join("shards"), most: cache::most()? };
     let bar = ByteBar::new("fetching shards", printer);
     let is_alone = workers::current().size() == 1;
     let found = loop {
         match cache.fetch(path, |done, all| bar.told(done, all)) {
+            Err(Error::Busy { .. }) if !is_alone && is_cancelled() => break Err(Error::Cancelled),
             // Another worker fetches them.
-            Err(Error::Busy { .. }) if !is_alone && !is_cancelled() => sleep(TICK),
+            Err(Error::Busy { .. }) if !is_alone => sleep(TICK),
             found => break found,
         }
     };

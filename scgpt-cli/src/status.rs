@@ -33,12 +33,15 @@ pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> u8
     let said = report(&error, &flags());
     let is_cancelled = error.downcast_ref().is_some_and(scgpt_tasks::Error::is_cancelled)
         || matches!(error.downcast_ref(), Some(scgpt_data::Error::Cancelled));
-    if is_cancelled {
-        return INTERRUPTED;
+    // A training is stopped by all workers together.
+    let is_shared = matches!(
+        error.downcast_ref(),
+        Some(scgpt_tasks::Error::Train(scgpt_train::Error::Interrupted(_)))
+    );
+    if !is_shared {
+        workers::fails(&said);
     }
-    // Who was asked to stop has not failed: the others stop, too.
-    workers::fails(&said);
-    FAILURE
+    if is_cancelled { INTERRUPTED } else { FAILURE }
 }
 
 /// Tells people an error with its causes, which it returns.

@@ -16,7 +16,7 @@ mod silent;
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use scgpt_train::Workers;
 
 use self::{launched::Launched, seat::Here, silent::Silent};
@@ -53,6 +53,7 @@ pub(crate) fn begin(reducing: Reducing, printer: Printer) -> Result<()> {
         silence();
     }
     let crew = met(&launched, reducing, printer)?;
+    Room::sweep();
     CREW.get_or_init(|| crew);
     Ok(())
 }
@@ -61,7 +62,8 @@ pub(crate) fn begin(reducing: Reducing, printer: Printer) -> Result<()> {
 fn met(launched: &Launched, _: Reducing, _: Printer) -> Result<Crew> {
     Err(launched.refused(
         "this program was built without the feature `mpi`, by which workers reach each other",
-        "build it by `cargo install --path scgpt-cli --features mpi` (Debian: libopenmpi-dev and libclang-dev)",
+        "start it once, or build it by `cargo install --path scgpt-cli --features mpi` (Debian: libopenmpi-dev and \
+         libclang-dev)",
     ))
 }
 
@@ -142,13 +144,13 @@ pub(crate) fn introduce(threads: usize, device: &str) -> Result<()> {
     crew.printer.remark(&format!(
         "note: {n} workers on {places}{shared}; the first has {threads} {thread} and device {device}"
     ));
-    let kind = |device: &str| device.split(':').next().unwrap_or_default().to_owned();
-    let first = crew.workers.first_says(|| Ok::<_, anyhow::Error>(kind(device)))?;
-    ensure!(
-        first == kind(device),
-        "its device is {device}, that of the first worker {first}: start no more on a machine than it has GPUs, or pass \
-         --device cpu"
-    );
+    let kind = device.split(':').next().unwrap_or_default().to_owned();
+    if let Some(first) = crew.workers.other_first(&kind)? {
+        bail!(
+            "its device is {device}, that of the first worker {first}: start no more on a machine than it has GPUs, or \
+             pass --device cpu"
+        );
+    }
     Ok(())
 }
 

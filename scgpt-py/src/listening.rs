@@ -17,7 +17,7 @@ use pyo3::{
 use scgpt_data::Observer;
 
 /// How often it is looked whether the user wants to stop.
-pub(crate) const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(100);
 
 /// Asks the interpreter now and then whether the user wants to stop. It hears signals on its main thread alone, so it is
 /// to be asked on the thread that called.

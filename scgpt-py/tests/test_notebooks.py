@@ -27,7 +27,6 @@ def test_it_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     seconds = time.monotonic() - begin
     with capsys.disabled():
         print(f"{path.stem}: {seconds:.0f} s")
-    assert seconds < SECONDS
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":

@@ -63,7 +63,7 @@ struct Saved {
     /// The settings of the run.
     settings: Value,
     /// Number of workers that made it.
-    #[serde(default = "one")]
+    #[serde(default)]
     workers: usize,
     /// SHA-256 of the other files.
     files: BTreeMap<String, String>,
@@ -95,16 +95,12 @@ pub struct Checkpoints {
     workers: usize,
 }
 
-fn one() -> usize {
-    1
-}
-
 impl Checkpoints {
     /// Checkpoints in the folder `run`, of which the newest `keep` and the best stay. A run goes on
     /// from them only if its `settings` are equal.
     pub fn new(run: &Path, settings: Value, keep: usize) -> Self {
         let folder = run.join("checkpoints");
-        Self { folder, settings, keep: keep.max(1), lora: None, workers: one() }
+        Self { folder, settings, keep: keep.max(1), lora: None, workers: 1 }
     }
 
     /// The same, of so many workers. A run goes on with any number of them.

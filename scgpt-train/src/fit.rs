@@ -87,9 +87,9 @@ pub fn fit<T: Task>(
         check_settings(workers, &run.settings)?;
         check_precision(workers, computed)?;
     }
-    let checkpoints =
-        Checkpoints::new(run.folder, run.settings.clone(), run.keep).with_adapters(config.lora);
-    let checkpoints = checkpoints.of_workers(workers.size());
+    let checkpoints = Checkpoints::new(run.folder, run.settings.clone(), run.keep)
+        .with_adapters(config.lora)
+        .of_workers(workers.size());
     let optimizer = Optimizer::new(&config.optimizer);
     let begun = if run.resume && workers.is_first() {
         checkpoints.latest(network, optimizer, device, watch)?

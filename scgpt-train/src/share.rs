@@ -56,12 +56,7 @@ pub(crate) fn share(
 /// # Errors
 /// [`Error::Workers`] if it has not.
 pub(crate) fn check_settings(workers: &Workers, settings: &Value) -> Result<()> {
-    let own = settings.to_string();
-    let first = workers.first_says(|| Ok::<_, Error>(own.clone()))?;
-    if first == own {
-        return Ok(());
-    }
-    let first = serde_json::from_str(&first).unwrap_or_default();
+    let Some(first) = workers.other_first(settings)? else { return Ok(()) };
     let differences = differences(&first, settings).join("; ");
     Err(Error::Workers(format!("not what the first worker learns from: {differences}")))
 }
@@ -71,10 +66,7 @@ pub(crate) fn check_settings(workers: &Workers, settings: &Value) -> Result<()> 
 /// # Errors
 /// [`Error::Workers`] if it does not.
 pub(crate) fn check_precision(workers: &Workers, computed: Precision) -> Result<()> {
-    let first = workers.first_says(|| Ok::<_, Error>(computed))?;
-    if first == computed {
-        return Ok(());
-    }
+    let Some(first) = workers.other_first(&computed)? else { return Ok(()) };
     Err(Error::Workers(format!(
         "its processor computes in {computed}, that of the first worker in {first}: take machines of one kind, or the \
          precision f32"

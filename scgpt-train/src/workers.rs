@@ -172,6 +172,18 @@ impl Workers {
         }
     }
 
+    /// What the first worker has, if this one has something else.
+    ///
+    /// # Errors
+    /// [`Error::Workers`] if another worker is gone.
+    pub fn other_first<T>(&self, own: &T) -> Result<Option<T>>
+    where
+        T: Clone + PartialEq + Serialize + DeserializeOwned,
+    {
+        let first = self.first_says(|| Ok::<_, Error>(own.clone()))?;
+        Ok((first != *own).then_some(first))
+    }
+
     /// Numbers of all workers, which need not have as many, each with how many cells they are of.
     pub(crate) fn gather(&self, mine: &[f32], n_cells: usize) -> Result<Vec<(Vec<f32>, usize)>> {
         let Some(transport) = self.transport() else { return Ok(vec![(mine.to_vec(), n_cells)]) };

@@ -103,6 +103,9 @@ pub(crate) struct RunArgs {
 impl RunArgs {
     /// Meets the workers that were started together with this process, if there are any.
     pub(crate) fn meet(&self, printer: Printer) -> Result<()> {
+        if self.print_config {
+            return Ok(());
+        }
         if self.plan {
             return workers::refuse("--plan rehearses a training by one process");
         }

@@ -6,8 +6,8 @@ use std::fs::read_to_string;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seat {
     pub(super) host: String,
-    /// What tells machines apart that are called alike, as containers may be: a number of when this one was started.
-    started: String,
+    /// What tells machines apart that are called alike, as containers may be: drawn when the machine starts.
+    boot: String,
     /// The cores that it may use, as the system writes them.
     cores: String,
 }
@@ -33,14 +33,14 @@ impl Seat {
         let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
         Self {
             host,
-            started: read("/proc/sys/kernel/random/boot_id").trim().to_owned(),
+            boot: read("/proc/sys/kernel/random/boot_id").trim().to_owned(),
             cores: cores.unwrap_or_default().trim().to_owned(),
         }
     }
 
     /// All texts, cut to that many bytes or filled up with zeros.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = [&self.host, &self.started, &self.cores].map(String::as_str).join("\n");
+        let mut bytes = [&self.host, &self.boot, &self.cores].map(String::as_str).join("\n");
         bytes.truncate(bytes.floor_char_boundary(Self::BYTES));
         let mut bytes = bytes.into_bytes();
         bytes.resize(Self::BYTES, 0);
@@ -50,15 +50,15 @@ impl Seat {
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let mut parts = text.trim_end_matches('\0').splitn(3, '\n').map(str::to_owned);
-        let [host, started, cores] = [(); 3].map(|()| parts.next().unwrap_or_default());
-        Self { host, started, cores }
+        let [host, boot, cores] = [(); 3].map(|()| parts.next().unwrap_or_default());
+        Self { host, boot, cores }
     }
 }
 
 impl Here {
     /// What the worker of that number has in common with others.
     pub(super) fn of(rank: usize, seats: &[Seat]) -> Self {
-        let machine = |seat: &Seat| (seat.host.clone(), seat.started.clone());
+        let machine = |seat: &Seat| (seat.host.clone(), seat.boot.clone());
         let own = &seats[rank];
         let mut machines: Vec<_> = seats.iter().map(machine).collect();
         machines.sort_unstable();
@@ -75,8 +75,8 @@ impl Here {
 mod tests {
     use super::*;
 
-    fn seat([host, started, cores]: [&str; 3]) -> Seat {
-        Seat { host: host.into(), started: started.into(), cores: cores.into() }
+    fn seat([host, boot, cores]: [&str; 3]) -> Seat {
+        Seat { host: host.into(), boot: boot.into(), cores: cores.into() }
     }
 
     #[test]

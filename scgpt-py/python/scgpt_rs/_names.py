@@ -52,15 +52,12 @@ class Names:
 
     def take_in(self, output: Path) -> None:
         """Names take the places of paths in the texts of an output, a file or folder."""
-        files = output.rglob("*") if output.is_dir() else [output]
-        for file in files:
-            if file.name.endswith(TEXTS) and file.is_file():
-                text = file.read_text(encoding="utf-8")
-                named = self.of(text)
-                if named != text:
-                    partial = file.with_name(f".tmp-{file.name}")
-                    partial.write_text(named, encoding="utf-8")
-                    partial.replace(file)
+        own = self.folder.name.encode()
+        for file in output.rglob("*") if output.is_dir() else [output]:
+            if file.name.endswith(TEXTS) and file.is_file() and own in file.read_bytes():
+                partial = file.with_name(f".tmp-{file.name}")
+                partial.write_text(self.of(file.read_text(encoding="utf-8")), encoding="utf-8")
+                partial.replace(file)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ use clap::Args;
 use scgpt_data::{
     Additions, CellSource, Existing, Layer, MultimodalCells, MultimodalInput, MultimodalOptions,
     Observer as _, Place, Source, SpooledCells, VariableFlavour, Watched, make_cells_table,
-    make_copy, make_export, make_mudata_part,
+    make_copy, make_export, make_mudata_part, make_slots,
 };
 use scgpt_tasks::{
     Error,
@@ -19,7 +19,7 @@ use scgpt_tasks::{
 };
 
 use crate::{
-    cells_output::{CellsOutput, slots_alone},
+    cells_output::{CellsOutput, note_slots},
     choice::{ChoiceArgs, instead},
     output::{Printer, check_cells_output, check_new, is_table},
     progress::Bar,
@@ -293,10 +293,9 @@ impl InputCells {
                 Ok(make_cells_table(&cells.obs()?, &additions, input, output, existing)?)
             }
             Self::Several(cells, inputs) => {
-                let (joined, to) = (cells.joined(), (output, existing));
-                let alone = slots_alone(cells.as_ref(), joined, &mut additions, to, printer)?;
-                if let Some(place) = alone {
-                    return Ok(place);
+                note_slots(cells.as_ref(), cells.joined(), &mut additions, printer)?;
+                if Run::current().host.takes_slots() {
+                    return Ok(make_slots(cells.as_ref(), &additions, output, existing)?);
                 }
                 let to_mudata = output.extension().is_some_and(|extension| extension == "h5mu");
                 // Other formats, those of 10x, have no room for an embedding.

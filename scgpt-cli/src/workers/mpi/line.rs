@@ -124,8 +124,8 @@ impl Line {
         if self.rank == 0 && rank != 0 {
             let (host, long) = (&self.hosts[rank], long.as_secs());
             tell(&format!(
-                "note: worker {rank} on {host} is there, but has been waited for for {long} seconds; its disk or its \
-                 processor may be at fault"
+                "note: worker {rank} on {host} is there, but has kept the others waiting for {long} seconds; its disk or \
+                 its processor may be at fault"
             ));
         }
     }
