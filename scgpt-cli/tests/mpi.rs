@@ -16,7 +16,7 @@ mod run;
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     thread::sleep,
     time::{Duration, Instant},
@@ -195,6 +195,31 @@ fn every_training_may_be_shared() {
         assert_eq!(reports, 1, "{}", ended.stdout);
     }
     assert_no_leftovers(&place);
+}
+
+#[test]
+fn processes_of_a_launcher_share_the_runs_of_a_study() {
+    let place = place();
+    place.done(&["simulate", "--cells", "60", "--genes", "150", "--seed", "9", "-o", "held.h5ad"]);
+    let pretrain = tiny("batch_size = 8\nmax_length = 60\nepochs = 9\nmax_steps = 4", "", "");
+    let (pretrain, _) = pretrain.split_once("[training]").unwrap();
+    let study = "data = \"shards\"\nmeasures = [\"gep\"]\n[axes]\nseed = [1, 2]\n";
+    let targets = "[targets.held]\nfile = \"held.h5ad\"\n";
+    let pretrain = pretrain.replace("[network]", "[pretrain.network]");
+    fs::write(place.path("study.toml"), format!("{study}[pretrain]\n{pretrain}{targets}")).unwrap();
+    let run = ["study", "run", "study.toml", "-o"];
+    place.done(&[&run[..], &["alone"]].concat());
+    done(&place, 2, &[&run[..], &["both"]].concat());
+    let trained = |study: &str| -> Vec<Vec<u8>> {
+        let runs = fs::read_dir(place.path(study).join("runs")).unwrap();
+        let mut runs: Vec<_> = runs.map(|entry| entry.unwrap().path()).collect();
+        runs.sort();
+        let weights =
+            |run: &PathBuf| fs::read(run.join("pretrain/model/model.safetensors")).unwrap();
+        runs.iter().filter(|run| run.is_dir()).map(weights).collect()
+    };
+    assert_eq!(trained("both").len(), 2);
+    assert!(trained("both") == trained("alone"));
 }
 
 #[test]
