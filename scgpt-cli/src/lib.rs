@@ -58,6 +58,7 @@ pub use self::{
     device::open as open_device,
     host::{Host, Progress, Terminal},
     notes::hear_notes,
+    status::causes,
 };
 
 /// Runs a command line, whose first word is the name of the program, on this thread.

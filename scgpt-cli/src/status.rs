@@ -44,17 +44,24 @@ pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> u8
     if is_cancelled { INTERRUPTED } else { FAILURE }
 }
 
-/// Tells people an error with its causes, which it returns.
-fn report(error: &Error, flags: &Flags) -> Vec<String> {
-    let host = Run::current().host;
+/// The messages of an error and of its causes. Libraries often repeat their cause in their own message: it is there once.
+pub fn causes(
+    error: &Error,
+    message: impl Fn(&(dyn std::error::Error + 'static)) -> String,
+) -> Vec<String> {
     let mut said: Vec<String> = Vec::new();
-    for cause in error.chain() {
-        let cause = message(cause, flags);
-        // Libraries often repeat their cause in their own message.
+    for cause in error.chain().map(message) {
         if said.last().is_none_or(|said| !said.contains(&cause)) {
             said.push(cause);
         }
     }
+    said
+}
+
+/// Tells people an error with its causes, which it returns.
+fn report(error: &Error, flags: &Flags) -> Vec<String> {
+    let host = Run::current().host;
+    let said = causes(error, |cause| message(cause, flags));
     for (number, cause) in said.iter().enumerate() {
         let lead = if number == 0 { "error" } else { "  caused by" };
         host.tell(&format!("{lead}: {}", shown(cause, "    ")));

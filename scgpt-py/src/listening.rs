@@ -82,13 +82,8 @@ pub(crate) fn within_a_tick<T>(sent: &Mutex<Receiver<T>>) -> Result<T, RecvTimeo
     sent.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(TICK)
 }
 
-/// What is wrong, with its causes; libraries often repeat theirs in their own message.
+/// What is wrong, with its causes.
 pub(crate) fn told(error: anyhow::Error) -> PyErr {
-    let mut said: Vec<String> = Vec::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if said.last().is_none_or(|said| !said.contains(&cause)) {
-            said.push(cause);
-        }
-    }
+    let said = scgpt_cli::causes(&error, ToString::to_string);
     PyValueError::new_err(said.join("\ncaused by: "))
 }

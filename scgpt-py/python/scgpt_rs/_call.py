@@ -153,6 +153,7 @@ def to_folder(
     layer: str | None = None,
     renamed: Mapping[str, str] | None = None,
     whole: bool = False,
+    names: Names | None = None,
 ) -> Result:
     """Run a command that writes a file or folder, or nothing, beside what it says.
 
@@ -162,22 +163,11 @@ def to_folder(
         Cells by the option that takes them; an empty one stands for their place on the command line.
     whole
         Whether all that is known of the cells is written, too.
+    names
+        Of a temporary folder, if there is one already.
     """
-    with temporary() as names:
-        return _to_folder(names, command, cells, output, words, layer, renamed, whole)
-
-
-def _to_folder(
-    names: Names,
-    command: Sequence[str],
-    cells: Mapping[str, Cells | None],
-    output: str | PathLike[str] | None,
-    words: Sequence[str],
-    layer: str | None,
-    renamed: Mapping[str, str] | None,
-    whole: bool,
-) -> Result:
     with ExitStack() as stack:
+        names = names or stack.enter_context(temporary())
         line = list(command)
         for number, (flag, one) in enumerate(cells.items()):
             if one is not None:
@@ -211,5 +201,5 @@ def new_cells(
     """Run a command that makes cells, and return these, or the path of the file if there is to be one."""
     with temporary() as names:
         path = names.folder / "made.h5ad" if output is None else Path(output)
-        _to_folder(names, command, cells, path, words, layer, renamed, whole)
+        to_folder(command, cells, path, words, layer=layer, renamed=renamed, whole=whole, names=names)
         return _slots.read(path, names) if output is None else path

@@ -96,9 +96,10 @@ class _Shell:
             found = {key: self._empty(it, prefix, f"{group}/{key}") for key, it in getattr(cells, group).items()}
             return {key: it for key, it in found.items() if it is not None}
 
-        in_file = ("X", "raw/X") if cells.isbacked else ()
+        # Of backed cells these stay in their file.
+        is_lent = not cells.isbacked
         shell = AnnData(
-            X=self._empty(cells.X, prefix, "X", is_lent="X" not in in_file),
+            X=self._empty(cells.X, prefix, "X", is_lent=is_lent),
             obs=_writable.table(cells.obs, "obs"),
             var=_writable.table(cells.var, "var"),
             layers=matrices("layers"),
@@ -111,7 +112,7 @@ class _Shell:
             for group in ("obsp", "varp"):
                 for name, it in matrices(group).items():
                     getattr(shell, group)[name] = it
-        raw = None if cells.raw is None else self._empty(cells.raw.X, prefix, "raw/X", is_lent="raw/X" not in in_file)
+        raw = None if cells.raw is None else self._empty(cells.raw.X, prefix, "raw/X", is_lent=is_lent)
         if raw is not None:
             shell.raw = AnnData(X=raw, obs=shell.obs[[]], var=_writable.table(cells.raw.var, "raw/var"))
         return shell
