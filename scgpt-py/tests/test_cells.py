@@ -14,7 +14,7 @@ from scipy import sparse
 
 import scgpt_rs
 from conftest import program
-from scgpt_rs import ScgptError, tl
+from scgpt_rs import ScgptError, _writable, tl
 
 
 @pytest.fixture(scope="session")
@@ -146,6 +146,94 @@ def test_annotations_of_all_kinds(adata, model, expected, caplog):
     np.testing.assert_array_equal(adata.obsm["X_scGPT"], expected)
     assert "'things' is left out" in caplog.text
     pd.testing.assert_frame_equal(adata.obs, before)
+
+
+@pytest.mark.parametrize("kind", ["python", "string", "string[pyarrow]", "arrow", "category", "category of string"])
+def test_texts_of_every_kind(adata, model, expected, tmp_path, kind):
+    if kind not in ("python", "string", "category"):
+        pytest.importorskip("pyarrow")
+
+    def held(texts: object) -> pd.Series:
+        series = pd.Series(texts, dtype=object)
+        if kind == "arrow":
+            import pyarrow
+
+            return series.astype(pd.ArrowDtype(pyarrow.string()))
+        for word in reversed(kind.split(" of ")):
+            series = series if word == "python" else series.astype(word)
+        return series
+
+    adata.obs["text"] = held(["a", None, "b"] * 100).array
+    adata.obs["nothing"] = held([None] * 300).array
+    adata.obs["each"] = held(list(adata.obs_names)).array
+    adata.var["symbol"] = held(list(adata.var_names)).array
+    adata.obs.index = pd.Index(held(list(adata.obs_names)), name="barcode")
+    adata.var.index = pd.Index(held([f"other_{number}" for number in range(200)]))
+    before = adata.obs.copy()
+    tl.embed(adata, model=model, gene_column="symbol", where="text = 'a'")
+    pd.testing.assert_frame_equal(adata.obs, before)
+    np.testing.assert_array_equal(adata.obsm["X_scGPT"][::3], expected[::3])
+    assert np.isnan(adata.obsm["X_scGPT"]).all(axis=1).sum() == 200
+    tl.convert(adata, output=tmp_path / "texts.h5ad")
+    there = anndata.read_h5ad(tmp_path / "texts.h5ad")
+    assert list(there.obs_names) == list(there.obs["each"]) == list(before["each"])
+    assert there.obs["text"].isna().tolist() == [False, True, False] * 100 and there.obs["nothing"].isna().all()
+    assert list(there.var["symbol"]) == list(adata.var["symbol"]) and there.obs_names.name == "barcode"
+
+
+def test_numbers_and_times_of_arrow(adata, model):
+    pa = pytest.importorskip("pyarrow")
+    when = [pd.Timestamp("2024-01-01"), None, pd.Timestamp("2024-01-02")] * 100
+    for name, of, values in [
+        ("whole", pa.int32(), [1, None, 3] * 100),
+        ("half", pa.float32(), [1.5, None, 3.0] * 100),
+        ("flag", pa.bool_(), [True, None, False] * 100),
+        ("when", pa.timestamp("us"), when),
+    ]:
+        adata.obs[name] = pd.array(values, dtype=pd.ArrowDtype(of))
+    said = scgpt_rs.read.inspect(adata).values["obs"]
+    kinds = {"whole": "integer", "half": "float", "flag": "boolean", "when": "categorical"}
+    assert {name: said[name] for name in kinds} == kinds
+    tl.embed(adata, model=model, where="whole > 2")
+    assert np.isfinite(adata.obsm["X_scGPT"]).all(axis=1).sum() == 100
+
+
+def test_x_may_be_a_layer_without_a_name(adata, model, expected):
+    # As anndata 0.13 has it.
+    adata.layers["counts"] = adata.X.copy()
+    if None not in adata.layers:
+        adata.layers._data[None] = adata.X
+    assert None in adata.layers
+    tl.embed(adata, model=model, layer="counts")
+    np.testing.assert_array_equal(adata.obsm["X_scGPT"], expected)
+    with pytest.raises(ScgptError, match="expected one of X, counts$"):
+        scgpt_rs.pp.bin(adata, layer="other")
+
+
+def test_names_with_a_slash(adata, model, expected, caplog):
+    adata.obs["a/b"] = 1
+    adata.uns["a/b"] = ["x"]
+    adata.obsm["a/b"] = np.ones((300, 2))
+    adata.layers["a/b"] = adata.X.copy()
+    tl.embed(adata, model=model)
+    np.testing.assert_array_equal(adata.obsm["X_scGPT"], expected)
+    assert caplog.text.count("'a/b' is left out") in (0, 4)
+
+
+def test_what_anndata_cannot_write_is_an_error_of_ours(adata, model, monkeypatch):
+    def refuse(*_):
+        raise TypeError("no method registered")
+
+    monkeypatch.setattr(anndata.AnnData, "write_h5ad", refuse)
+    with pytest.raises(ScgptError, match=r"^anndata \S+ cannot write these cells, .*: no method registered") as error:
+        tl.embed(adata, model=model)
+    assert "change what is named" in error.value.hint
+    # As it is with pandas 3 and anndata before 0.13.
+    monkeypatch.setattr(_writable, "can_be_written", lambda it: False)
+    monkeypatch.setattr(pd, "Series", lambda texts, of=pd.Series: of(texts, dtype="string"))
+    with pytest.raises(ScgptError) as error:
+        _writable.write(adata, Path("cells.h5ad"))
+    assert 'pip install "pandas<3"' in error.value.hint
 
 
 @pytest.mark.parametrize(

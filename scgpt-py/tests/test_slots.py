@@ -217,6 +217,15 @@ def test_lists_and_rankings_in_uns_are_read(adata, model, tmp_path):
     assert "uns/more" not in said["elements"]
 
 
+def test_texts_in_uns_of_every_kind(adata):
+    adata.uns = {"index": pd.Index(["x", "y"]), "array": pd.array(["x", "y"], dtype="string")}
+    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
+        # As anndata has those of zarr.
+        adata.uns["of_numpy"] = np.array(["x", "y"], dtype=np.dtypes.StringDType())
+    expected = {f"uns/{name}" for name in adata.uns}
+    assert expected == {it for it in scgpt_rs.read.inspect(adata)["elements"] if it.startswith("uns/")}
+
+
 def test_several_modalities_where_one_is_wanted(adata, model):
     import mudata
 

@@ -64,14 +64,14 @@ def lent(cells: Cells, folder: Path, name: str, *, layer: str | None = None, who
 
         made = MuData({key: shell.of(part, f"mod/{key}/") for key, part in held.mod.items()})
         made.obs = _writable.table(held.obs, "obs")
-        made.write_h5mu(path)
+        _writable.write(made, path)
     elif hasattr(held, "obs") and hasattr(held, "var"):
         path = folder / f"{name}.h5ad"
         if held.isbacked and held.is_view:
             held = held.to_memory()
         if held.isbacked:
             backing = held.filename
-        shell.of(held, "").write_h5ad(path)
+        _writable.write(shell.of(held, ""), path)
     else:
         raise ScgptError(f"{type(held).__name__}: expected an AnnData, a MuData, or a path to a file of cells")
     with Loan(path, shell.arrays, backing):
@@ -93,7 +93,10 @@ class _Shell:
         from anndata import AnnData
 
         def matrices(group: str) -> dict[str, Any]:
-            found = {key: self._empty(it, prefix, f"{group}/{key}") for key, it in getattr(cells, group).items()}
+            # To anndata 0.13 and later X is a layer, too, that has no name.
+            named = {key: it for key, it in getattr(cells, group).items() if key is not None}
+            named = {key: it for key, it in named.items() if _writable.can_be_called(key, group)}
+            found = {key: self._empty(it, prefix, f"{group}/{key}") for key, it in named.items()}
             return {key: it for key, it in found.items() if it is not None}
 
         # Of backed cells these stay in their file.
@@ -140,6 +143,8 @@ class _Shell:
         made: dict[str, Any] = {}
         for name, it in found.items():
             place = f"{group}/{name}"
+            if not _writable.can_be_called(name, group):
+                continue
             if isinstance(it, np.ndarray) and it.ndim == 2 and _is_numeric(it.dtype):
                 self.arrays[prefix + place] = _native(it, place)
                 made[name] = np.empty((len(it), 0), dtype=np.float32)
@@ -155,7 +160,8 @@ class _Shell:
         def is_read(name: str, it: Any) -> bool:
             return self._whole or name in _READ or name.endswith("_colors") or _writable.is_texts(it)
 
-        made = {name: _writable.value(it, f"uns/{name}") for name, it in uns.items() if is_read(str(name), it)}
+        read = {name: it for name, it in uns.items() if is_read(str(name), it) and _writable.can_be_called(name, "uns")}
+        made = {name: _writable.value(it, f"uns/{name}") for name, it in read.items()}
         return {name: it for name, it in made.items() if it is not None}
 
 

@@ -185,6 +185,8 @@ def _matrix(adata: AnnData, layer: str | None) -> tuple[Any, pd.DataFrame]:
             raise ScgptError("the cells have no raw, expected X or the name of a layer")
         return adata.raw.X, adata.raw.var
     if layer not in adata.layers:
-        known = ", ".join(["X", *(["raw"] if adata.raw is not None else []), *map(str, adata.layers)])
+        # To anndata 0.13 and later X is a layer, too, that has no name.
+        layers = [str(name) for name in adata.layers if name is not None]
+        known = ", ".join(["X", *(["raw"] if adata.raw is not None else []), *layers])
         raise ScgptError(f"there is no layer `{layer}`, expected one of {known}")
     return adata.layers[layer], adata.var
