@@ -194,7 +194,6 @@ SAID = {
     r"Writes perturb_processed\.h5ad of GEARS": "Makes cells as GEARS has them in perturb_processed.h5ad",
     r"Writes predicted cells": "Makes predicted cells",
     r"one file of cells: those of several inputs, .* sample tells them apart": "one file of cells",
-    r"`scgpt simulate perturb` writes": "`tl.simulate` writes with perturb",
     r"settings of a file or flag go first": "settings of a file or an argument go first",
 }
 
@@ -233,8 +232,7 @@ def as_said(text: str, found: set[str]) -> str:
     for function in FUNCTIONS:
         words = re.escape(function.words)
         # One word alone may be anything.
-        program = "scgpt " if " " not in function.words else "(?:scgpt )?"
-        text = re.sub(f"`{program}{words}`", f"`tl.{function.name}`", text)
+        text = re.sub(f"`{words}`", f"`tl.{function.name}`", text) if " " in function.words else text
     return text.strip()
 
 
@@ -346,7 +344,9 @@ def option_text(option: dict[str, Any]) -> str:
 
 def renames(function: Function) -> dict[str, str]:
     """Arguments by their options, where they are called otherwise."""
-    cells = {flag.lstrip("-"): name for name, flag in function.cells.items() if flag and flag != f"--{name}"}
+    usual = {"": "adata"}
+    cells = {flag.lstrip("-"): name for name, flag in function.cells.items()}
+    cells = {option: name for option, name in cells.items() if name != usual.get(option, option)}
     return {**cells, **{name.replace("_", "-"): renamed for name, renamed in function.renamed.items()}}
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-#: Fields of the call: its command line, what it wrote, how fast it was, and whether cells are in a file.
-CALL = {"artefact", "cells_per_second", "command", "format", "output", "seconds", "timings"}
+#: Fields of the call: its command line and a better one, what it wrote, how fast it was, and whether cells are in a file.
+CALL = {"artefact", "better", "cells_per_second", "command", "format", "output", "seconds", "timings"}
 #: Cells by their path: in memory they have that of a folder which is gone, or their name as an argument.
 CELLS = re.compile(r"[^\s\"<>`]*\bcells\d*\.h5ad")
 #: What TensorBoard shows has the times of all it holds, and is named for its process.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import sys
@@ -14,7 +15,8 @@ from typing import Any
 from . import _slots
 from ._cells import Cells, is_path, lent
 from ._errors import ScgptError, as_python
-from ._names import LOST, Names, temporary
+from ._lines import as_call
+from ._names import CELLS, LOST, Names, temporary
 from ._native import call
 from ._progress import Progress
 from ._result import Report, Result
@@ -88,16 +90,32 @@ def run(
         message = "\n".join([error["message"], *(f"caused by: {it}" for it in error.get("causes", []))])
         raise ScgptError(message, error.get("hint"), renamed)
     if "result" in answer:
-        answer["result"] = named(answer["result"])
+        result = answer["result"] = named(answer["result"])
+        if "better" in result:
+            # Pages have it as it was said.
+            answer["line"] = result["better"]
+            result["better"] = _again(answer["line"], renamed)
     return answer
+
+
+def _again(line: str, renamed: Mapping[str, str] | None) -> str:
+    call = as_call(line, renamed)
+    return f"scgpt_rs.{call}" if call.startswith("tl.") else call
 
 
 def _copied(adata: Any) -> Any:
     return adata.to_memory() if getattr(adata, "isbacked", False) else adata.copy()
 
 
-def _report(path: str | None, names: Names) -> Report | None:
-    return None if path is None else Report(names.of(Path(path).read_text(encoding="utf-8")))
+def _report(path: str | None, names: Names, answer: Mapping[str, Any]) -> Report | None:
+    """The page, on which a command line that is better is a call, too."""
+    if path is None:
+        return None
+    page = names.of(Path(path).read_text(encoding="utf-8"))
+    if "line" in answer:
+        line, call = (html.escape(it, quote=False) for it in (answer["line"], answer["result"]["better"]))
+        page = page.replace(line.replace('"', "&quot;"), call)
+    return Report(page)
 
 
 def on_cells(
@@ -140,7 +158,7 @@ def on_cells(
             _slots.take(cells, output, answer.get("slots", []), record, names)
         if report:
             new = cells if copy or is_file else None
-            return Result(answer["result"], _report(answer.get("report"), names), adata=new)
+            return Result(answer["result"], _report(answer.get("report"), names, answer), adata=new)
     return cells if copy or is_file else None
 
 
@@ -160,7 +178,7 @@ def to_folder(
     Parameters
     ----------
     cells
-        Cells by the option that takes them; an empty one stands for their place on the command line.
+        Cells by the option that takes them; an empty one stands for their place on the command line, also in ``renamed``.
     whole
         Whether all that is known of the cells is written, too.
     names
@@ -174,8 +192,8 @@ def to_folder(
                 name = f"cells{number or ''}"
                 path = stack.enter_context(lent(one, names.folder, name, layer=layer, whole=whole))
                 line += [f"{flag}={path}" if flag else path]
-                if number > 0:
-                    names.known[name] = flag.lstrip("-")
+                option = flag.lstrip("-")
+                names.known[name] = (renamed or {}).get(option, option or CELLS)
         line += [] if output is None else ["-o", fspath(output)]
         answer = run([*line, *words], names, renamed=renamed)
         where = None if output is None else Path(output)
@@ -185,7 +203,7 @@ def to_folder(
                 names.take_in(Path(written))
         if page is None and where is not None and (where / "report.html").is_file():
             page = fspath(where / "report.html")
-        return Result(answer["result"], _report(page, names), output=where)
+        return Result(answer["result"], _report(page, names, answer), output=where)
 
 
 def new_cells(

@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
+from ._lines import as_call
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-#: An option as the command line spells it, in a message.
-_FLAG = re.compile(r"(?<![\w-])(?:--([a-z][a-z0-9-]*)|-(o)(?![\w-]))")
+#: A command line in a message, or an option as it is spelled there.
+_SPELLED = re.compile(r"`(scgpt [^`]+)`|(?<![\w-])(?:--([a-z][a-z0-9-]*)|-(o)(?![\w-]))")
 #: Options that have one letter, too.
 _SHORT = {"o": "output"}
 
@@ -34,7 +36,7 @@ class ScgptError(ValueError):
 
 
 def as_python(text: str, renamed: Mapping[str, str] | None = None) -> str:
-    """Options called as arguments of functions are: ``--max-length`` is ``max_length``.
+    """Options called as arguments of functions are, and commands as functions: ``--max-length`` is ``max_length``.
 
     Parameters
     ----------
@@ -44,11 +46,13 @@ def as_python(text: str, renamed: Mapping[str, str] | None = None) -> str:
         Arguments by their options, without dashes in front, where they are called otherwise.
     """
 
-    def argument(found: re.Match[str]) -> str:
-        option = found[1] or _SHORT[found[2]]
+    def called(found: re.Match[str]) -> str:
+        if found[1]:
+            return f"`{as_call(found[1])}`"
+        option = found[2] or _SHORT[found[3]]
         return (renamed or {}).get(option, option.replace("-", "_"))
 
-    return _FLAG.sub(argument, text)
+    return _SPELLED.sub(called, text)
 
 
 def called(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -385,7 +385,7 @@ def annotate_train(
         Let objectives between cells (ECS, contrastive) see the cells of all batches of a step, not of one.
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
-        see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
+        see `python -m scgpt_rs inspect --system`, and bf16 or f16 on a GPU [default: f32].
     lora : int, optional
         Rank of adapters that learn instead of the weights of model: less memory, and a file of a few MB
         beside the weights [default: all weights learn].
@@ -1152,7 +1152,7 @@ def integrate(
         Let objectives between cells (ECS, contrastive) see the cells of all batches of a step, not of one.
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
-        see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
+        see `python -m scgpt_rs inspect --system`, and bf16 or f16 on a GPU [default: f32].
     lora : int, optional
         Rank of adapters that learn instead of the weights of model: less memory, and a file of a few MB
         beside the weights [default: all weights learn].
@@ -1519,7 +1519,7 @@ def perturb_train(
         Let objectives between cells (ECS, contrastive) see the cells of all batches of a step, not of one.
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
-        see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
+        see `python -m scgpt_rs inspect --system`, and bf16 or f16 on a GPU [default: f32].
     lora : int, optional
         Rank of adapters that learn instead of the weights of model: less memory, and a file of a few MB
         beside the weights [default: all weights learn].
@@ -2490,7 +2490,7 @@ def pretrain(
         Let objectives between cells (ECS, contrastive) see the cells of all batches of a step, not of one.
     precision : str, optional
         Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them,
-        see `scgpt inspect system`, and bf16 or f16 on a GPU [default: f32].
+        see `python -m scgpt_rs inspect --system`, and bf16 or f16 on a GPU [default: f32].
     lora : int, optional
         Rank of adapters that learn instead of the weights of model: less memory, and a file of a few MB
         beside the weights [default: all weights learn].
@@ -2964,7 +2964,14 @@ def evaluate_perturb(
         },
         given,
     )
-    return _call.to_folder(["evaluate", "perturb"], {"": predicted, "--truth": truth}, output, words, layer=layer)
+    return _call.to_folder(
+        ["evaluate", "perturb"],
+        {"": predicted, "--truth": truth},
+        output,
+        words,
+        layer=layer,
+        renamed={"": "predicted"},
+    )
 
 
 def evaluate_grn(
@@ -2982,7 +2989,7 @@ def evaluate_grn(
     Edge lists of any tool are read (csv, tsv, parquet): source, target and weight by their usual names.
     Candidates are the pairs of a regulator of the truth and another of its genes, among the genes that both
     have; edges are ranked by the size of their weight, and those that are not listed come last. The table that
-    `tl.simulate` writes with perturb is a truth with direction and sign.
+    `tl.simulate(perturb=…)` writes is a truth with direction and sign.
 
     Parameters
     ----------
