@@ -7,6 +7,7 @@ use crate::{
     engine::{Engine, Step, Task},
     format::Format,
     lanes::Lanes,
+    stop::each,
 };
 
 /// Numbers of a task, a multiple of the lanes.
@@ -26,7 +27,7 @@ const NUMBERS: usize = 1 << 14;
 /// ```
 pub fn exp(cpu: Cpu, format: Format, x: &mut [f32]) {
     let format = cpu.computes_in(format);
-    x.par_chunks_mut(NUMBERS).for_each(|x| cpu.run(format, Exponentials { x }));
+    each(x.par_chunks_mut(NUMBERS), |x| cpu.run(format, Exponentials { x }));
 }
 
 struct Exponentials<'a> {

@@ -7,6 +7,7 @@
 //! exp           exponentials
 //! EncoderStack  all blocks of an encoder, packed from end to end
 //! recorded      attention, sums with norms, and ReLU with dropout, each with its gradient, in f32
+//! Stop          ends work in the midst of any of them
 //! ```
 //!
 //! Each computes in a [`Format`]: f32, or one to six bf16 products for each product of f32, with the
@@ -60,6 +61,7 @@ mod processor;
 mod product;
 pub mod recorded;
 mod stack;
+mod stop;
 mod tokens;
 
 pub use crate::{
@@ -72,5 +74,6 @@ pub use crate::{
     norm::{Norm, norm},
     processor::Processor,
     stack::{Affine, BlockWeights, EncoderStack, Start, Tables, Widths},
+    stop::{Stop, each, each_with},
     tokens::Tokens,
 };

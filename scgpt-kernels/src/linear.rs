@@ -13,6 +13,7 @@ use crate::{
     matrix::PackedMatrix,
     norm::{Norm, norm_rows},
     product::{Sink, multiply, pack_rows},
+    stop::each,
 };
 
 /// Rows of a task: as packed operands they fit into the second cache.
@@ -64,7 +65,7 @@ pub fn linear(cpu: Cpu, x: &[f32], weight: &PackedMatrix, epilogue: Epilogue, ou
     let m = out.len() / n;
     assert!(out.len() == m * n && x.len() == m * k, "an input is [m, k], an output [m, n]");
     epilogue.check(m, n);
-    out.par_chunks_mut(ROWS * n).enumerate().for_each(|(index, out)| {
+    each(out.par_chunks_mut(ROWS * n).enumerate(), |(index, out)| {
         let (first, rows) = (index * ROWS, out.len() / n);
         let task = Linear {
             x: Rows::new(&x[first * k..(first + rows) * k], k, [rows, k]),

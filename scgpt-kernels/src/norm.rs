@@ -7,6 +7,7 @@ use crate::{
     engine::{Engine, Step, Task},
     format::Format,
     lanes::Lanes,
+    stop::each,
 };
 
 /// Rows of a task.
@@ -49,7 +50,7 @@ pub fn norm(cpu: Cpu, x: &mut [f32], norm: Norm) {
     norm.check(n);
     assert!(x.len().checked_rem(n).unwrap_or(x.len()) == 0, "rows are [m, n]");
     if n > 0 {
-        x.par_chunks_mut(ROWS * n).for_each(|x| cpu.run(Format::F32, Normalise { x, norm }));
+        each(x.par_chunks_mut(ROWS * n), |x| cpu.run(Format::F32, Normalise { x, norm }));
     }
 }
 

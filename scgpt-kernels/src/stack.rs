@@ -12,7 +12,8 @@ use rayon::prelude::*;
 use self::cell::{Buffers, Through};
 pub use self::start::{Start, Tables};
 use crate::{
-    block::SIDE, cpu::Cpu, format::Format, matrix::PackedMatrix, norm::Norm, tokens::Tokens,
+    block::SIDE, cpu::Cpu, format::Format, matrix::PackedMatrix, norm::Norm, stop::each,
+    tokens::Tokens,
 };
 
 /// An affine map: weight `[k, n]`, row-major, and bias `[n]`.
@@ -219,7 +220,7 @@ impl EncoderStack {
         // Buffers outlive cells: those of the largest are some ten megabytes a thread.
         let spare = Mutex::new(Vec::<Buffers>::new());
         let spare = || spare.lock().unwrap_or_else(PoisonError::into_inner);
-        cells.into_par_iter().with_max_len(1).for_each(|cell| {
+        each(cells.into_par_iter().with_max_len(1), |cell| {
             let mut buffers = spare().pop().unwrap_or_default();
             self.cpu.run(self.format, Through { stack: self, cell, buffers: &mut buffers });
             spare().push(buffers);

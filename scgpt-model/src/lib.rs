@@ -101,4 +101,4 @@ pub use crate::{
     problem::FieldProblem,
     scgpt::{Context, Encoded, Gep, Scgpt},
 };
-pub use scgpt_kernels::Format;
+pub use scgpt_kernels::{Format, Stop};

@@ -43,6 +43,9 @@ pub struct State {
     pub stale: u64,
     /// The factor on the loss.
     pub loss_scale: LossScale,
+    /// Whether the validation after these steps was interrupted, and is still to be done.
+    #[serde(default)]
+    pub is_unvalidated: bool,
 }
 
 /// The best validation of a run.

@@ -8,7 +8,7 @@ use std::{
 
 use burn::prelude::*;
 use scgpt_data::{Keyed, Purpose, Setting, similar_names};
-use scgpt_model::{Adapters, Scgpt, ScgptConfig, recomputes};
+use scgpt_model::{Adapters, Scgpt, ScgptConfig, Stop, recomputes};
 
 use crate::{
     checkpoint::{Best, Checkpoints, State},
@@ -28,6 +28,7 @@ use crate::{
     step::{self, Group},
     task::Task,
     train_observer::{Event, StepRecord, TrainObserver, ValidationRecord},
+    watched::watched,
 };
 
 /// Batches that may wait for the device.
@@ -101,6 +102,7 @@ pub fn fit<T: Task>(
             best: None,
             stale: 0,
             loss_scale: LossScale::new(config.precision),
+            is_unvalidated: false,
         };
         // Parameters not yet drawn are drawn now, from the seed of the run.
         device.seed(Keyed::new(config.seed, Purpose::Initial, 0, 0).bits(0));
@@ -136,6 +138,7 @@ pub fn fit<T: Task>(
         checkpoints,
         device,
         watch,
+        stop: Stop::default(),
         total_steps,
         state,
         model: Some(model),
@@ -145,7 +148,11 @@ pub fn fit<T: Task>(
         recomputes,
         rehearsing: None,
     };
-    session.run()
+    if workers.size() > 1 {
+        // They end together, between steps.
+        return session.run();
+    }
+    watched(watch, &session.stop.clone(), || session.run())
 }
 
 /// A run in progress.
@@ -157,6 +164,8 @@ struct Session<'a, T> {
     checkpoints: Checkpoints,
     device: &'a Device,
     watch: &'a dyn TrainObserver,
+    /// Ends a step or a validation in its midst.
+    stop: Stop,
     /// Of the first worker.
     log: Option<RunLog>,
     total_steps: u64,
@@ -177,6 +186,9 @@ impl<T: Task> Session<'_, T> {
         self.watch.event(&Event::Begin { step: self.state.step, total_steps });
         if !self.run.resume {
             self.before()?;
+        } else if self.state.is_unvalidated {
+            self.validate()?;
+            self.save()?;
         }
         let mut stopped_early = self.is_stale();
         if self.state.step < self.total_steps && !stopped_early {
@@ -236,10 +248,10 @@ impl<T: Task> Session<'_, T> {
             if own.len() < share.of_step(size) {
                 return Ok(false);
             }
-            self.state.index += size;
-            let ends_epoch = self.state.index == per_epoch;
             let cells =
                 self.step(&Group { own, size: usize::try_from(size).unwrap_or(usize::MAX) })?;
+            self.state.index += size;
+            let ends_epoch = self.state.index == per_epoch;
             let is_rehearsed = self.rehearsing.as_mut().is_some_and(|it| it.step(cells));
             if ends_epoch {
                 (self.state.epoch, self.state.index) = (self.state.epoch + 1, 0);
@@ -266,7 +278,7 @@ impl<T: Task> Session<'_, T> {
                 self.rehearsed();
             }
             if (is_cancelled || is_rehearsed) && !is_last {
-                return Err(Error::Interrupted(self.run.folder.into()));
+                return Err(self.interrupted());
             }
             if is_last || self.is_stale() {
                 return Ok(!is_last);
@@ -282,18 +294,26 @@ impl<T: Task> Session<'_, T> {
             epoch: self.state.epoch,
             total_steps: self.total_steps,
         };
-        let model = self.taken();
         let key = Keyed::new(self.config.seed, Purpose::Dropout, progress.step, 0);
         let workers = self.run.workers;
-        let (mut computed, cells) = step::compute(
-            self.task,
-            &model,
-            (group, workers),
-            progress,
-            (self.config.precision, self.state.loss_scale.scale, self.config.gather_cells),
-            &|index| self.device.seed(key.bits(index)),
-            self.device,
-        )?;
+        let compute = || {
+            step::compute(
+                self.task,
+                self.model(),
+                (group, workers),
+                progress,
+                (self.config.precision, self.state.loss_scale.scale, self.config.gather_cells),
+                &|index| self.device.seed(key.bits(index)),
+                self.device,
+            )
+        };
+        let Some(computed) = self.stop.unless_asked(compute) else {
+            step::forget(self.model());
+            self.save()?;
+            return Err(self.interrupted());
+        };
+        let (mut computed, cells) = computed?;
+        let model = self.taken();
         let numbers = computed.read(self.config.clip_norm, workers, self.device)?;
         let is_finite = numbers.problems().is_empty();
         if is_finite {
@@ -330,11 +350,20 @@ impl<T: Task> Session<'_, T> {
 
     /// What the first worker finds of the network.
     fn metrics(&self) -> Result<Vec<Metric>> {
-        self.run.workers.first_says(|| self.task.validate(&self.model().valid(), self.device))
+        let metrics = || self.task.validate(&self.model().valid(), self.device);
+        self.run.workers.first_says(|| match self.stop.unless_asked(metrics) {
+            Some(metrics) => metrics,
+            None => {
+                self.save()?;
+                Err(self.interrupted())
+            }
+        })
     }
 
     fn validate(&mut self) -> Result<()> {
+        self.state.is_unvalidated = true;
         let metrics = self.metrics()?;
+        self.state.is_unvalidated = false;
         let mut is_best = false;
         if let Some(selecting) = self.selecting(&metrics)? {
             is_best = match &self.state.best {
@@ -385,6 +414,10 @@ impl<T: Task> Session<'_, T> {
 
     fn is_stale(&self) -> bool {
         self.config.patience.is_some_and(|patience| self.state.stale >= patience)
+    }
+
+    fn interrupted(&self) -> Error {
+        Error::Interrupted(self.run.folder.into())
     }
 
     /// Saves the state, once all workers are found to have the same network; none goes on before it is saved.

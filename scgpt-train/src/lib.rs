@@ -55,6 +55,7 @@ mod task;
 mod term;
 mod terms;
 mod train_observer;
+mod watched;
 mod workers;
 
 pub use crate::{

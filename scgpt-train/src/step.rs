@@ -1,6 +1,6 @@
 //! The passes of one optimiser step.
 
-use burn::prelude::*;
+use burn::{module::ModuleVisitor, module::Param, prelude::*};
 use scgpt_model::Scgpt;
 
 use crate::{
@@ -85,4 +85,21 @@ pub(crate) fn compute<T: Task>(
     let total = sum.total()?;
     norms.run(workers, &training)?;
     Ok((total, usize::try_from(all[1]).unwrap_or(usize::MAX)))
+}
+
+/// Lets go of what a pass recorded that was left in its midst: it is kept until the next backward pass, of whatever
+/// it was computed from.
+pub(crate) fn forget(model: &Scgpt) {
+    struct Backward;
+
+    impl ModuleVisitor for Backward {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            let parameter = parameter.val();
+            if parameter.is_require_grad() {
+                drop(parameter.sum().backward());
+            }
+        }
+    }
+
+    model.visit(&mut Backward);
 }

@@ -40,7 +40,9 @@ pub trait TrainObserver: Sync {
         let _ = event;
     }
 
-    /// Whether training should save its state and stop; asked after every step.
+    /// Whether training should save its state and stop; asked after every step, and while one process trains by itself
+    /// also on another thread: on a CPU, a step or a validation is left in its midst then, and done again when the run
+    /// goes on.
     fn is_cancelled(&self) -> bool {
         false
     }

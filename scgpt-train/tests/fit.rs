@@ -3,6 +3,8 @@
 
 #[path = "fit/adapters.rs"]
 mod adapters;
+#[path = "fit/midst.rs"]
+mod midst;
 #[path = "fit/numbers.rs"]
 mod numbers;
 #[path = "fit/recompute.rs"]

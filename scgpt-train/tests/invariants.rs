@@ -21,16 +21,20 @@ fn schedule() -> impl Strategy<Value = Schedule> {
 fn state() -> impl Strategy<Value = State> {
     let best = proptest::option::of((any::<u64>(), any::<f64>(), "[a-z_]{1,9}", any::<bool>()));
     let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
-    (counts, best, 1.0..1e9_f64, any::<u32>()).prop_map(|(counts, best, scale, good_steps)| {
-        let best = best.filter(|best| best.1.is_finite()).map(|(step, value, name, is_loss)| {
-            let of = if is_loss { Metric::loss } else { Metric::score };
-            Best { step, metric: of(name, value) }
-        });
-        let (step, epoch, index, stale) = counts;
-        let scale = json!({ "scale": scale, "good_steps": good_steps });
-        let loss_scale: LossScale = serde_json::from_value(scale).unwrap();
-        State { step, epoch, index, best, stale, loss_scale }
-    })
+    let scale = (1.0..1e9_f64, any::<u32>());
+    (counts, best, scale, any::<bool>()).prop_map(
+        |(counts, best, (scale, good_steps), is_unvalidated)| {
+            let best =
+                best.filter(|best| best.1.is_finite()).map(|(step, value, name, is_loss)| {
+                    let of = if is_loss { Metric::loss } else { Metric::score };
+                    Best { step, metric: of(name, value) }
+                });
+            let (step, epoch, index, stale) = counts;
+            let scale = json!({ "scale": scale, "good_steps": good_steps });
+            let loss_scale: LossScale = serde_json::from_value(scale).unwrap();
+            State { step, epoch, index, best, stale, loss_scale, is_unvalidated }
+        },
+    )
 }
 
 fn network() -> Scgpt {

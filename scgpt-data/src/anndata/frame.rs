@@ -82,10 +82,15 @@ pub(crate) fn len(store: &dyn Store, place: &str) -> Result<Option<usize>> {
     };
     Ok(match store.node(&index)? {
         Some(Node::Array(array)) => Some(array.len()),
-        Some(Node::Group) => match store.node(&join(&index, "values"))? {
-            Some(Node::Array(values)) => Some(values.len()),
-            _ => None,
-        },
+        // Of names that may be missing, or of categories.
+        Some(Node::Group) => {
+            for part in ["values", "codes"] {
+                if let Some(Node::Array(part)) = store.node(&join(&index, part))? {
+                    return Ok(Some(part.len()));
+                }
+            }
+            None
+        }
         None => None,
     })
 }

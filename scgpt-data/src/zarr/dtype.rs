@@ -81,12 +81,16 @@ fn of_v3(metadata: &mut Value) -> (Dtype, Option<Field>) {
     let is_big = metadata["codecs"]
         .as_array()
         .is_some_and(|codecs| codecs.iter().any(|codec| codec["configuration"]["endian"] == "big"));
-    if name == "structured" {
+    // The name in the standard, by which zarr-python calls it from 3.4 on, and the one of before.
+    if matches!(name, "struct" | "structured") {
         let mut size = 0;
         let members = data_type["configuration"]["fields"].as_array().cloned().unwrap_or_default();
         let fields = members.iter().map(|member| {
-            let name = member[0].as_str().unwrap_or_default();
-            let field = field_v3(name, &member[1], size, is_big);
+            let of = |place: usize, key: &str| {
+                if member.is_array() { &member[place] } else { &member[key] }
+            };
+            let name = of(0, "name").as_str().unwrap_or_default();
+            let field = field_v3(name, of(1, "data_type"), size, is_big);
             size = size.saturating_add(field.size);
             field
         });

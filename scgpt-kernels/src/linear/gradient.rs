@@ -10,6 +10,7 @@ use crate::{
     format::Format,
     lanes::Lanes,
     product::{MOST_ROWS, multiply},
+    stop::each,
 };
 
 /// Rows that are summed up before they are added to what earlier ones gave.
@@ -74,17 +75,18 @@ pub fn linear_gradient(
         let tiles = cpu.run(format, Operands { rows });
         left.resize(k.div_ceil(SIDE) * tiles, Tile::ZERO);
         right.resize(n.div_ceil(SIDE) * tiles, Tile::ZERO);
-        left.par_chunks_mut(PANELS * tiles).enumerate().for_each(|(i, to)| {
+        each(left.par_chunks_mut(PANELS * tiles).enumerate(), |(i, to)| {
             cpu.run(format, PackColumns { from: x, first: i * PANELS, sums: None, to });
         });
         let sums = bias.par_chunks_mut(PANELS * SIDE);
-        right.par_chunks_mut(PANELS * tiles).zip(sums).enumerate().for_each(|(i, (to, sums))| {
+        let panels_of = right.par_chunks_mut(PANELS * tiles).zip(sums).enumerate();
+        each(panels_of, |(i, (to, sums))| {
             let sums = Some(sums);
             cpu.run(format, PackColumns { from: gradient, first: i * PANELS, sums, to });
         });
         let residual = if first == 0 { Residual::None } else { Residual::Before };
         let stripes = weight.par_chunks_mut(panels * SIDE * n);
-        stripes.zip(left.par_chunks(panels * tiles)).for_each(|(out, left)| {
+        each(stripes.zip(left.par_chunks(panels * tiles)), |(out, left)| {
             let sink = IntoRows {
                 bias: None,
                 relu: false,

@@ -3,12 +3,14 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::stop::each;
+
 /// Rows of a task.
 const ROWS: usize = 64;
 
 /// Adds `bias` to every row of `x`.
 pub fn add_bias(x: &mut [f32], bias: &[f32]) {
-    x.par_chunks_mut(ROWS * bias.len().max(1)).for_each(|x| Arch::new().dispatch(Add { x, bias }));
+    each(x.par_chunks_mut(ROWS * bias.len().max(1)), |x| Arch::new().dispatch(Add { x, bias }));
 }
 
 struct Add<'a> {

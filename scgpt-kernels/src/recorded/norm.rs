@@ -7,6 +7,7 @@ use super::{
     Drop,
     sums::{dot, sum},
 };
+use crate::stop::each;
 
 /// Added to a variance: what burn's `LayerNorm` has unless told otherwise, and PyTorch's.
 const EPSILON: f32 = 1e-5;
@@ -57,7 +58,7 @@ impl AddNorm<'_> {
         let kept = (keep == Keep::Normed).then_some(&mut normed);
         let kept = chunks(kept, ROWS * d, inverse.len().div_ceil(ROWS));
         let tasks = out.par_chunks_mut(ROWS * d).zip(inverse.par_chunks_mut(ROWS)).zip(kept);
-        tasks.enumerate().for_each(|(task, ((out, inverse), normed))| {
+        each(tasks.enumerate(), |(task, ((out, inverse), normed))| {
             let first = task * ROWS;
             Arch::new().dispatch(Forward { arguments: self, first, out, normed, inverse });
         });
@@ -162,7 +163,7 @@ impl NormGradient<'_> {
         let mut parts = vec![0.0; n_tasks * 2 * d];
         let updates = chunks(update.as_mut(), ROWS * d, n_tasks);
         let tasks = sum.par_chunks_mut(ROWS * d).zip(parts.par_chunks_mut(2 * d)).zip(updates);
-        tasks.enumerate().for_each(|(task, ((sum, part), update))| {
+        each(tasks.enumerate(), |(task, ((sum, part), update))| {
             let (gamma, beta) = part.split_at_mut(d);
             let first = task * ROWS;
             Arch::new().dispatch(Backward { saved: self, first, sum, update, gamma, beta });

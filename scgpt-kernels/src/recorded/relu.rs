@@ -4,6 +4,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::Drop;
+use crate::stop::each;
 
 /// Rows of a task.
 const ROWS: usize = 64;
@@ -15,7 +16,7 @@ const NUMBERS: usize = 1 << 15;
 pub fn relu_drop(x: &[f32], width: usize, drop: Option<Drop>) -> Vec<f32> {
     let mut out = vec![0.0; x.len()];
     let tasks = out.par_chunks_mut(ROWS * width).zip(x.par_chunks(ROWS * width)).enumerate();
-    tasks.for_each(|(task, (out, x))| {
+    each(tasks, |(task, (out, x))| {
         Arch::new().dispatch(Forward { out, x, width, first: task * ROWS, drop });
     });
     out
@@ -26,7 +27,7 @@ pub fn relu_drop_gradient(result: &[f32], gradient: &[f32], drop: Option<Drop>) 
     let scale = drop.map_or(1.0, Drop::scale);
     let mut out = vec![0.0; result.len()];
     let tasks = out.par_chunks_mut(NUMBERS).zip(result.par_chunks(NUMBERS));
-    tasks.zip(gradient.par_chunks(NUMBERS)).for_each(|((out, result), gradient)| {
+    each(tasks.zip(gradient.par_chunks(NUMBERS)), |((out, result), gradient)| {
         Arch::new().dispatch(Backward { out, result, gradient, scale });
     });
     out
@@ -34,13 +35,13 @@ pub fn relu_drop_gradient(result: &[f32], gradient: &[f32], drop: Option<Drop>) 
 
 /// `x` where it is not negative, else `slope · x`, in place.
 pub fn leaky_relu(x: &mut [f32], slope: f32) {
-    x.par_chunks_mut(NUMBERS).for_each(|x| Arch::new().dispatch(Leak { x, slope }));
+    each(x.par_chunks_mut(NUMBERS), |x| Arch::new().dispatch(Leak { x, slope }));
 }
 
 /// The gradient of x, in place of that of the result; `slope` is positive.
 pub fn leaky_relu_gradient(result: &[f32], gradient: &mut [f32], slope: f32) {
     let tasks = gradient.par_chunks_mut(NUMBERS).zip(result.par_chunks(NUMBERS));
-    tasks.for_each(|(gradient, result)| {
+    each(tasks, |(gradient, result)| {
         Arch::new().dispatch(LeakGradient { result, gradient, slope });
     });
 }

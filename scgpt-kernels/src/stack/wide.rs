@@ -14,6 +14,7 @@ use crate::{
     block::{Rows, SIDE},
     engine::{Engine, Task},
     product::{multiply, pack_rows},
+    stop::each,
     tokens::Tokens,
 };
 
@@ -40,19 +41,19 @@ impl EncoderStack {
         let x = states.chunks_mut(rows * SIDE * d);
         let mut parts: Vec<Part> = x.enumerate().map(part).collect();
         let mut heads = vec![Head::default(); self.widths.heads];
-        parts.par_iter_mut().for_each(|part| {
+        each(parts.par_iter_mut(), |part| {
             self.cpu.run(self.format, Begin { start, first, part, d });
         });
         for (index, block) in self.blocks.iter().enumerate() {
             let is_last = index + 1 == self.blocks.len();
             let queries = if is_last { tokens.queries } else { tokens.used };
             let tokens = Tokens { queries, ..tokens };
-            heads.par_iter_mut().enumerate().for_each(|(index, head)| {
+            each(heads.par_iter_mut().enumerate(), |(index, head)| {
                 let task = Project { stack: self, block, parts: &parts, tokens, head, index };
                 self.cpu.run(self.format, task);
             });
             let asked = queries.div_ceil(rows * SIDE).min(parts.len());
-            parts[..asked].par_iter_mut().for_each(|part| {
+            each(parts[..asked].par_iter_mut(), |part| {
                 let task = Advance { stack: self, block, heads: &heads, tokens, part };
                 self.cpu.run(self.format, task);
             });

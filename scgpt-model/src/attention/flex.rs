@@ -113,7 +113,7 @@ fn attended_in(
         return (context, log_sums);
     }
     let rows = context.par_chunks_mut(n * d).zip(log_sums.par_chunks_mut(n * h));
-    rows.enumerate().for_each(|(cell, (out, log_sums))| {
+    kernels::each(rows.enumerate(), |(cell, (out, log_sums))| {
         let tokens @ Tokens { queries, .. } = cells[cell];
         let qkv = &qkv[cell * t * 3 * d..(cell + 1) * t * 3 * d];
         let (out, log_sums) = (&mut out[..queries * d], &mut log_sums[..queries * h]);
@@ -131,7 +131,7 @@ fn gradient_in(
 ) -> Vec<f32> {
     let AttentionPlan { n, n_heads: h, ref cells } = *plan;
     let mut out = vec![0.0; b * t * 3 * d];
-    out.par_chunks_mut(t * 3 * d).enumerate().for_each(|(cell, out)| {
+    kernels::each(out.par_chunks_mut(t * 3 * d).enumerate(), |(cell, out)| {
         let tokens = cells[cell];
         let of_queries = |width: usize| cell * n * width..(cell * n + tokens.queries) * width;
         let attended = Attended {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{copied, open};
 use crate::{
     Existing,
-    anndata::store::Node,
+    anndata::store::{Dtype, Node},
     cell_source::CellSource as _,
     frame::{Column, Frame},
     source::Source,
@@ -126,6 +126,52 @@ fn axes_of_any_length_beside_one_without() {
 }
 
 #[test]
+fn fields_of_records_are_named_in_two_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.zarr");
+    let group = json!({"zarr_format": 3, "node_type": "group", "attributes": {}});
+    fs::create_dir_all(path.join("r")).unwrap();
+    fs::write(path.join("zarr.json"), group.to_string()).unwrap();
+    for (name, fields) in [
+        ("structured", json!([["a", "int8"], ["b", "int16"]])),
+        (
+            "struct",
+            json!([{"name": "a", "data_type": "int8"}, {"name": "b", "data_type": "int16"}]),
+        ),
+    ] {
+        let array = json!({"zarr_format": 3, "node_type": "array", "shape": [1],
+            "data_type": {"name": name, "configuration": {"fields": fields}},
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1]}},
+            "chunk_key_encoding": {"name": "default"}, "fill_value": {"a": 0, "b": 0}, "attributes": {},
+            "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}]});
+        fs::write(path.join("r/zarr.json"), array.to_string()).unwrap();
+        let Some(Node::Array(array)) = open(&path).node("r").unwrap() else { panic!("{name}") };
+        let Dtype::Records(fields) = array.dtype() else {
+            panic!("{name}: {}", array.dtype().name())
+        };
+        let places: Vec<(&str, usize)> =
+            fields.iter().map(|field| (field.name.as_str(), field.offset)).collect();
+        assert_eq!(places, [("a", 0), ("b", 1)], "{name}");
+    }
+}
+
+#[test]
+fn names_may_be_categories() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = hdf5(folder.path(), |sink| {
+        let mut table = names(&["x", "y", "z"]);
+        let labels = ["z", "x", "y"].map(String::from);
+        table.columns.push(("cell_id".into(), Column::categorical(&labels)));
+        sink.remove("obs").unwrap();
+        frame(sink, "obs", &table).unwrap();
+        sink.set_attr("obs", "_index", &json!("cell_id")).unwrap();
+    });
+    let (copy, skipped) = copied(folder.path(), &input, "i.zarr");
+    assert_eq!(skipped, [""; 0]);
+    assert_eq!(Source::open(&copy).unwrap().obs().unwrap().index, ["z", "x", "y"]);
+}
+
+#[test]
 fn dates_among_records_do_not_move_what_is_behind_them() {
     let folder = tempfile::tempdir().unwrap();
     let fields = json!([["index", "|S1"], ["day", "<M8[ns]"], ["n", "<i4"]]);
@@ -149,6 +195,8 @@ fn texts_of_version_3_claim_no_more_than_there_is() {
         json!({"name": "fixed_length_utf32", "configuration": {"length_bytes": 400_000_000_000_u64}}),
         json!({"name": "structured", "configuration": {"fields":
             [["a", {"name": "null_terminated_bytes", "configuration": {"length_bytes": u64::MAX}}], ["b", "int64"]]}}),
+        json!({"name": "struct", "configuration": {"fields":
+            [{"name": "a", "data_type": {"name": "fixed_length_utf32", "configuration": {"length_bytes": u64::MAX}}}]}}),
     ] {
         fs::create_dir_all(path.join("wide")).unwrap();
         fs::write(path.join("zarr.json"), group.to_string()).unwrap();

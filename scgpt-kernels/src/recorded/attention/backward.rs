@@ -8,7 +8,7 @@ use super::{
     exp::exp,
     product::{add_product, product},
 };
-use crate::{recorded::sums::dot, tokens::Tokens};
+use crate::{recorded::sums::dot, stop::each, tokens::Tokens};
 
 /// The most queries, and the most keys, of a tile. Two tiles of weights of this size must stay in
 /// the cache.
@@ -42,7 +42,7 @@ impl AttentionGradient<'_> {
         assert_eq!(self.qkv.len(), b * t * 3 * d, "qkv is [b, t, 3 d]");
         assert_eq!(self.gradient.len(), b * n * d, "the gradient is [b, n, d]");
         let mut out = vec![0.0; b * t * 3 * d];
-        out.par_chunks_mut(t * 3 * d).enumerate().for_each(|(cell, out)| {
+        each(out.par_chunks_mut(t * 3 * d).enumerate(), |(cell, out)| {
             let Tokens { known, used, queries } = plan.cells[cell];
             let cell = Cell {
                 qkv: &self.qkv[cell * t * 3 * d..(cell + 1) * t * 3 * d],

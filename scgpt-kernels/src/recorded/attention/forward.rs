@@ -4,7 +4,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{AttentionPlan, exp::exp, product::product};
-use crate::tokens::Tokens;
+use crate::{stop::each_with, tokens::Tokens};
 
 /// The most queries a task handles at once. More would push their scores out of the cache, fewer
 /// would repack keys and values too often: of 96, 160, 256 and 400, this is the fastest.
@@ -26,21 +26,19 @@ pub fn attend(qkv: &[f32], [b, t, d]: [usize; 3], plan: &AttentionPlan) -> (Vec<
         return (context, log_sums);
     }
     let cells = context.par_chunks_mut(n * d).zip(log_sums.par_chunks_mut(n * n_heads));
-    cells
-        .enumerate()
-        .flat_map(|(cell, (context, log_sums))| {
-            let queries = plan.cells[cell].queries;
-            let tile = queries.div_ceil(queries.div_ceil(TILE)); // tiles of equal size
-            let context = context[..queries * d].par_chunks_mut(tile * d);
-            let log_sums = log_sums[..queries * n_heads].par_chunks_mut(tile * n_heads);
-            let tiles = context.zip(log_sums).enumerate();
-            tiles.map(move |(index, rows)| (cell, index * tile, rows))
-        })
-        .for_each_init(Vec::new, |scores, (cell, first, (context, log_sums))| {
-            let qkv = &qkv[cell * t * 3 * d..(cell + 1) * t * 3 * d];
-            let Tokens { known, used, .. } = plan.cells[cell];
-            Tile { qkv, d, n_heads, known, used, first }.attend(context, log_sums, scores);
-        });
+    let tiles = cells.enumerate().flat_map(|(cell, (context, log_sums))| {
+        let queries = plan.cells[cell].queries;
+        let tile = queries.div_ceil(queries.div_ceil(TILE)); // tiles of equal size
+        let context = context[..queries * d].par_chunks_mut(tile * d);
+        let log_sums = log_sums[..queries * n_heads].par_chunks_mut(tile * n_heads);
+        let tiles = context.zip(log_sums).enumerate();
+        tiles.map(move |(index, rows)| (cell, index * tile, rows))
+    });
+    each_with(tiles, Vec::new, |scores, (cell, first, (context, log_sums))| {
+        let qkv = &qkv[cell * t * 3 * d..(cell + 1) * t * 3 * d];
+        let Tokens { known, used, .. } = plan.cells[cell];
+        Tile { qkv, d, n_heads, known, used, first }.attend(context, log_sums, scores);
+    });
     (context, log_sums)
 }
 
