@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use scgpt_data::Observer;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
@@ -43,6 +44,13 @@ pub trait TrainObserver: Sync {
     /// Whether training should save its state and stop; asked after every step.
     fn is_cancelled(&self) -> bool {
         false
+    }
+}
+
+/// Work around the steps asks as well whether to go on; how far it is, is not told.
+impl Observer for &dyn TrainObserver {
+    fn is_cancelled(&self) -> bool {
+        TrainObserver::is_cancelled(*self)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The page about annotated cells: what they are, how sure that is, and which genes bear it out.
 
-use scgpt_data::CellSource;
+use scgpt_data::{CellSource, Observer};
 use scgpt_eval::{CellColours, ColourChoice, LabelSummary, Neighbourhood};
 use scgpt_report::Page;
 
@@ -40,9 +40,11 @@ impl Annotated {
         record: &ArtefactRecord,
         choice: &ColourChoice<'_>,
         found: FoundBeside<'_>,
+        observer: &dyn Observer,
     ) -> Result<Page> {
         let columns = self.columns();
-        let map = Neighbourhood::map_of(found.neighbourhood, &self.embeddings, record.seed)?;
+        let map =
+            Neighbourhood::map_of(found.neighbourhood, &self.embeddings, record.seed, observer)?;
         let colours = CellColours::choose(source, map.cells(), choice)?;
         let summary = columns.summary(&self.classes, &colours.markers);
         let path = source.summary().path.display().to_string();

@@ -5,7 +5,7 @@
 //! The map is of a sample of the cells, so that a page of a million cells opens as fast as one of a
 //! thousand.
 
-use scgpt_data::CellSource;
+use scgpt_data::{CellSource, Observer};
 use scgpt_eval::{CellColours, ColourChoice, Neighbourhood};
 use scgpt_report::{Bar, Page};
 
@@ -23,6 +23,7 @@ impl Embedding {
         source: &mut dyn CellSource,
         choice: &ColourChoice<'_>,
         found: Option<&Neighbourhood>,
+        observer: &dyn Observer,
     ) -> Result<Page> {
         let report = &self.report;
         let path = source.summary().path.display().to_string();
@@ -30,7 +31,7 @@ impl Embedding {
         overview(&mut page, report);
         genes(&mut page, report);
         tokens(&mut page, report);
-        let map = Neighbourhood::map_of(found, &self.rows, report.options.seed)?;
+        let map = Neighbourhood::map_of(found, &self.rows, report.options.seed, observer)?;
         let colours = CellColours::choose(source, map.cells(), choice)?;
         page.section("Map");
         map.draw(&mut page, "Cells by their embeddings", &colours);
