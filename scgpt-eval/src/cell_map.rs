@@ -42,6 +42,9 @@ pub struct CellMap {
 
 impl CellMap {
     /// Lays out `rows`, `[n, d]` row-major, or a sample of them if there are many.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn new(rows: &[f32], d: usize, seed: u64, observer: &dyn Observer) -> Result<Self> {
         let cells = Self::sample(rows.len() / d.max(1), seed);
         let chosen = chosen_rows(rows, d, &cells);
@@ -56,7 +59,8 @@ impl CellMap {
     /// Lays out the rows of a spool, or a sample of them if there are many.
     ///
     /// # Errors
-    /// If they cannot be read.
+    /// If they cannot be read;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn of_spool(spool: &RowSpool, seed: u64, observer: &dyn Observer) -> Result<Self> {
         let (n, d) = (spool.n_rows(), spool.n_columns());
         let cells = Self::sample(n, seed);
@@ -70,6 +74,9 @@ impl CellMap {
     }
 
     /// Lays out `rows`, `[cells, d]`, which are those of the numbers `cells` among `n` cells.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn of_cells(
         cells: Vec<usize>,
         n: usize,

@@ -110,6 +110,9 @@ impl CalibrationScores {
 impl PredictedLabels<'_> {
     /// By how much the accuracy is above that of another prediction of the same cells, with a
     /// bootstrap interval over the cells, drawn with that seed.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn lead_over(&self, other: &Self, seed: u64, observer: &dyn Observer) -> Result<Interval> {
         let cells = self.truth.iter().zip(self.predicted.iter().zip(other.predicted));
         let leads: Vec<f64> = cells
@@ -144,6 +147,9 @@ impl PredictedLabels<'_> {
 impl LabelEvaluation {
     /// Scores the cells of a prediction; intervals are by a bootstrap over them, drawn with that
     /// seed.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Panics
     /// If the entries of the prediction differ in length, or a class has no name.

@@ -24,7 +24,8 @@ impl Separation {
     /// Clusters `rows`, `[n, d]` row-major, and compares the clusters with `labels`, `[n]`.
     ///
     /// # Errors
-    /// See [`cluster_scores`].
+    /// See [`cluster_scores`];
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn new(
         name: &str,
         rows: &[f32],

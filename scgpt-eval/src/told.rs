@@ -63,6 +63,9 @@ impl BatchesTold {
     /// Predicts the batches `0..` of cells from their `rows`, `[n, d]` row-major, by multinomial
     /// logistic regression in five folds, each of which has cells of every batch.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there is not one row a batch.
     pub fn by(

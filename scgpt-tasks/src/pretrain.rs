@@ -200,7 +200,8 @@ impl<'a> Pretraining<'a> {
     /// that [`start`](PretrainConfig::start) asks for.
     ///
     /// # Errors
-    /// If the shards are broken.
+    /// If the shards are broken;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn untrained(&self, observer: &dyn Observer) -> Result<Embedder> {
         let StartingNetwork { config, preprocess, .. } = &self.start.network;
         let cells = self.cells()?;

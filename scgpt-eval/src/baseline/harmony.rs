@@ -211,7 +211,9 @@ impl<'a> Clusters<'a> {
                 *near = -distance(row, centre) / SIGMA;
             }
             let most = near.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            near.iter_mut().for_each(|x| *x = (*x - most).exp());
+            for x in near {
+                *x = (*x - most).exp();
+            }
             Ok(())
         })?;
         Ok(affinities)

@@ -43,7 +43,8 @@ pub struct WeightedNeighbours {
 /// `n² · width` multiplications.
 ///
 /// # Errors
-/// If there are no cells or modalities, or a cell is measured in none.
+/// If there are no cells or modalities, or a cell is measured in none;
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
 ///
 /// # Panics
 /// If there is not one row a cell.

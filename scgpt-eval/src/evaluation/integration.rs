@@ -75,7 +75,8 @@ impl IntegrationScores {
     /// of a graph all are.
     ///
     /// # Errors
-    /// If there are no cells, a neighbourhood has no neighbours, or a value is not finite.
+    /// If there are no cells, a neighbourhood has no neighbours, or a value is not finite;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Panics
     /// If there is not one label, batch and position a cell.

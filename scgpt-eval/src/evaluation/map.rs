@@ -55,6 +55,9 @@ impl LabelMap {
 
     /// A map of some `cells` of a prediction with embeddings `rows`, `[cells, d]`.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there is no such cell, or a class has no name.
     pub fn new(

@@ -58,12 +58,11 @@ impl Neighbourhood {
         page.numbers(&numbers);
         page.section("Map");
         let cells = CellMap::sample(n, self.options.seed);
-        let map = match self.map(cells.clone()) {
-            Some(map) => map,
-            None => {
-                let (places, _) = principal_plane(&chosen_rows(rows, d, &cells), d, observer)?;
-                CellMap::placed(cells, places, n)
-            }
+        let map = if let Some(map) = self.map(cells.clone()) {
+            map
+        } else {
+            let (places, _) = principal_plane(&chosen_rows(rows, d, &cells), d, observer)?;
+            CellMap::placed(cells, places, n)
         };
         let colours = CellColours::choose(source, map.cells(), choice)?;
         let axes = if self.places.is_some() { "a UMAP" } else { "their principal components" };

@@ -25,6 +25,9 @@ impl Consistency {
     /// out. `None` if fewer than three edges are left, or one replicate has no weight other than
     /// zero.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If the two differ in length.
     pub fn of(a: &[f32], b: &[f32], top: usize, observer: &dyn Observer) -> Result<Option<Self>> {
@@ -57,6 +60,9 @@ impl Consistency {
 
     /// As [`of`](Self::of), for weights with signs: the rank correlation is that of the weights,
     /// and the strongest edges are those of the largest absolute weight.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
     ///
     /// # Panics
     /// If the two differ in length.

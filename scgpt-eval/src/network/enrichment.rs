@@ -116,7 +116,8 @@ impl Enriched {
 /// whose `p` is 1, are left out, but counted as tests. The result is ordered by list, then by `p`.
 ///
 /// # Errors
-/// If no set has a gene of the background, or the background is smaller than a set and a list.
+/// If no set has a gene of the background, or the background is smaller than a set and a list;
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
 ///
 /// # Reference
 /// Enrichr (Chen et al. 2013), as the reference calls it through gseapy. Differs: offline, with any

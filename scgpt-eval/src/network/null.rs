@@ -30,6 +30,9 @@ impl Significance {
     /// Compares `observed` with repetitions of a null, each of which `null` makes of its number.
     /// Pairs are compared with pairs of the same two strata; `strata` has one entry a gene.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there is not one stratum a gene, or the null has other pairs.
     pub fn new(
@@ -101,6 +104,9 @@ impl Cloud {
     /// Finds the principal axes of `rows`, `[n, d]` row-major and finite; `of_rows` has the stratum of
     /// each row, `0..`.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there are not `d` values a row.
     pub fn new(rows: &[f32], d: usize, of_rows: &[usize], observer: &dyn Observer) -> Result<Self> {
@@ -138,6 +144,9 @@ impl Cloud {
 
     /// The cosine similarities of genes whose places were shuffled: repetition `round` of the null with
     /// that `seed`.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn shuffled(&self, seed: u64, round: u64, observer: &dyn Observer) -> Result<GenePairs> {
         let n: usize = self.strata.iter().map(Vec::len).sum();
         let shuffled = |(axis, places): (usize, &Vec<f64>)| {

@@ -7,6 +7,9 @@ use scgpt_stats::order;
 /// For each of the `observed` scores the chance, under the null, of one at least as large: `(1 +
 /// null scores at least as large) / (1 + null scores)`, so never 0. NaN gets 1.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Reference
 /// Phipson and Smyth 2010.
 pub fn p_values(observed: &[f32], null: &mut [f32], observer: &dyn Observer) -> Result<Vec<f64>> {
@@ -25,6 +28,9 @@ pub fn p_values(observed: &[f32], null: &mut [f32], observer: &dyn Observer) -> 
 
 /// False-discovery rates of the p-values `p`, one each. `n` is the number of all tests; those whose
 /// p-value is 1 may be left out of `p`. The rates are one-sided or two-sided, as `p` is.
+///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
 ///
 /// # Reference
 /// Benjamini and Hochberg 1995; `statsmodels.stats.multitest.multipletests(method="fdr_bh")`.

@@ -32,6 +32,9 @@ impl GenePairs {
 
     /// Cosine similarities of `rows`, `[n, d]`; 0 beside a row of zeros, NaN beside one of NaN.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If `d` does not divide the number of values.
     ///

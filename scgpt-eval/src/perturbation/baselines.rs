@@ -75,6 +75,9 @@ pub struct ResponseBaseline {
 
 /// Predicts the conditions `asked` from those that are known, by every rule in turn.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Panics
 /// If no response is known.
 pub fn response_baselines(
@@ -106,6 +109,9 @@ impl ResponseRule {
     }
 
     /// Mean expression for each of the conditions `asked`, `[g]`, from those that are known.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Panics
     /// If no response is known.

@@ -7,7 +7,7 @@ use scgpt_data::{CellSource, EmptyCells, Error, Layer, Observer, Result, some_of
 use serde::Serialize;
 
 use super::{
-    baselines::{KnownResponses, mean, response_baselines},
+    baselines::{KnownResponses, ResponseBaseline, mean, response_baselines},
     condition::Condition,
     de::DeGenes,
     design::{Design, DesignOptions},
@@ -107,6 +107,9 @@ pub struct Predictions<'a> {
 impl ResponseJudge<'_> {
     /// Scores what a method predicts for the groups `tested` of the design.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there is not one profile a group.
     pub fn judge(
@@ -131,7 +134,7 @@ impl ResponseJudge<'_> {
         };
         let mut methods = vec![score(name, &judged, &predicted)?];
         if baselines && !known.is_empty() {
-            for (name, profiles) in self.baselines(tested, &known, observer)? {
+            for ResponseBaseline { name, profiles } in self.baselines(tested, &known, observer)? {
                 methods.push(score(name, &judged, &profiles)?);
             }
         }
@@ -231,9 +234,9 @@ impl ResponseJudge<'_> {
         tested: &[usize],
         known: &[(usize, Vec<f64>)],
         observer: &dyn Observer,
-    ) -> Result<Vec<(&'static str, Vec<Vec<f64>>)>> {
+    ) -> Result<Vec<ResponseBaseline>> {
         let columns: BTreeMap<String, usize> = self.names.iter().cloned().zip(0..).collect();
-        let mut by_method: Vec<(&'static str, Vec<Vec<f64>>)> = Vec::new();
+        let mut by_method: Vec<ResponseBaseline> = Vec::new();
         for tested in self.by_type(tested) {
             let control = self.mean(self.design.control(tested[0]));
             let cell_type = self.cell_type(tested[0]);
@@ -252,8 +255,8 @@ impl ResponseJudge<'_> {
             let baselines = response_baselines(&known, &asked, observer)?;
             for (number, baseline) in baselines.into_iter().enumerate() {
                 match by_method.get_mut(number) {
-                    Some(method) => method.1.extend(baseline.profiles),
-                    None => by_method.push((baseline.name, baseline.profiles)),
+                    Some(method) => method.profiles.extend(baseline.profiles),
+                    None => by_method.push(baseline),
                 }
             }
         }

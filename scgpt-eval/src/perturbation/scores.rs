@@ -85,6 +85,9 @@ impl MethodResponses {
     /// Scores the `predicted` profiles, `[g]` each, of the `judged` conditions, which are ordered
     /// by cell type.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there are no conditions, or not one prediction for each.
     pub fn new(

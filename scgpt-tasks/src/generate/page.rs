@@ -20,7 +20,8 @@ impl GeneratedCells {
     ///
     /// # Errors
     /// If cells, embeddings or generated values cannot be read, or a colour that is asked for is not
-    /// there.
+    /// there;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn page(
         &self,
         source: &mut dyn CellSource,

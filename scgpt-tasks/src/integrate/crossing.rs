@@ -47,7 +47,8 @@ impl<'a> Crossing<'a> {
     /// fewer than two cells. `domains` are those of all cells of the shards.
     ///
     /// # Errors
-    /// If the shards are broken.
+    /// If the shards are broken;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(super) fn measure(
         &self,
         cells: &TrainingCells<'_>,

@@ -64,7 +64,8 @@ impl Integration<'_> {
     /// The scores of embeddings `[n, d]` of all cells; `None` if they are no mosaic.
     ///
     /// # Errors
-    /// If scores cannot be computed.
+    /// If scores cannot be computed;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(super) fn mosaic_scores(
         &self,
         rows: &[f32],

@@ -95,7 +95,8 @@ impl ProjectedCells {
     /// The cells as a page: a map, which is the UMAP, if one was `found`, and what they were put among by `record`.
     ///
     /// # Errors
-    /// If annotations or coordinates cannot be read, or a colour that is asked for is not there.
+    /// If annotations or coordinates cannot be read, or a colour that is asked for is not there;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn page(
         &self,
         source: &mut dyn CellSource,

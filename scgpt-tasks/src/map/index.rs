@@ -282,7 +282,8 @@ impl ReferenceIndex {
     ///
     /// # Errors
     /// If `k` is 0 or larger than the index, the width differs, a query is not finite, or a
-    /// reference cell is not.
+    /// reference cell is not;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn search(
         &self,
         queries: &[f32],

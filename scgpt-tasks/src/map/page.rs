@@ -22,7 +22,8 @@ impl MappedCells {
     /// was `found`.
     ///
     /// # Errors
-    /// If cells or embeddings cannot be read, or a colour that is asked for is not there.
+    /// If cells or embeddings cannot be read, or a colour that is asked for is not there;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn page(
         &self,
         source: &mut dyn CellSource,

@@ -98,7 +98,8 @@ impl AddedGenes {
 /// of the checkpoint stay. `rows` has the row of each token.
 ///
 /// # Errors
-/// If too few genes of the checkpoint vary over the cells.
+/// If too few genes of the checkpoint vary over the cells;
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
 pub(super) fn map_vectors(
     mut model: Scgpt,
     co_expression: &CoExpression,

@@ -48,7 +48,8 @@ impl StartingNetwork {
     /// of directions, if its start says so, and so have genes that are new to a checkpoint.
     ///
     /// # Errors
-    /// Those of [`build`](Self::build), and of `co_expression`.
+    /// Those of [`build`](Self::build), and of `co_expression`;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(crate) fn begin(
         &self,
         seed: u64,

@@ -54,7 +54,8 @@ impl StartingNetwork {
     /// of `task`; any other network as it is. Probabilities of zero stay as drawn.
     ///
     /// # Errors
-    /// If a batch cannot be made.
+    /// If a batch cannot be made;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
     /// None: it draws all heads, and has the cells of an atlas to move them by.

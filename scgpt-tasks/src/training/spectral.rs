@@ -72,7 +72,8 @@ impl CoExpression {
     /// Memory is four numbers for each gene token and dimension, and a block of cells.
     ///
     /// # Errors
-    /// If the shards are broken.
+    /// If the shards are broken;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
     /// None: it draws all vectors. Randomised singular vectors as of Halko, Martinsson and Tropp 2011.

@@ -44,7 +44,8 @@ impl NetworkPathways {
     /// of all pairs of `genes`; returns the enriched sets beside the row.
     ///
     /// # Errors
-    /// If a library has no gene in common with the background.
+    /// If a library has no gene in common with the background;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(super) fn new(
         method: &str,
         lists: &[Vec<String>],

@@ -75,7 +75,8 @@ impl<'t, 'a> Judge<'t, 'a> {
     /// Compares what was generated of a modality of a cell, whose tokens are known.
     ///
     /// # Errors
-    /// If the truth cannot be read.
+    /// If the truth cannot be read;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(super) fn cell(
         &mut self,
         all: &Cells<'_>,
@@ -122,7 +123,8 @@ impl<'t, 'a> Judge<'t, 'a> {
     /// What has been told of a modality.
     ///
     /// # Errors
-    /// If the pairs cannot be embedded.
+    /// If the pairs cannot be embedded;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(super) fn verdict(
         &self,
         all: &Cells<'_>,

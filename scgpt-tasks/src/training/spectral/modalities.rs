@@ -47,7 +47,8 @@ impl CoExpression {
     /// A feature with links is drawn towards its genes, the more the fewer cells tell of it.
     ///
     /// # Errors
-    /// If the shards are broken.
+    /// If the shards are broken;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
     /// None: it draws all vectors.
