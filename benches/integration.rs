@@ -11,7 +11,7 @@ use std::{hint::black_box, time::Instant};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rayon::prelude::*;
 use scgpt_benches::peak_memory;
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Purpose, Silent};
 use scgpt_eval::{CellMap, CellSpace, IntegrationScores, baseline::harmony};
 use scgpt_stats::{ClusterOptions, Clustering};
 
@@ -52,7 +52,8 @@ impl Cells {
         let mut options = ClusterOptions::default();
         options.clustering = clustering;
         let space = CellSpace::rows(&self.rows, self.width);
-        IntegrationScores::new(&space, Some(&self.labels), &self.batches, &options).unwrap()
+        IntegrationScores::new(&space, Some(&self.labels), &self.batches, &options, &Silent)
+            .unwrap()
     }
 }
 
@@ -87,11 +88,11 @@ fn integration(criterion: &mut Criterion) {
         );
     }
     group.bench_function("map", |bencher| {
-        bencher.iter(|| black_box(CellMap::new(&cells.rows, WIDTH, 0)));
+        bencher.iter(|| black_box(CellMap::new(&cells.rows, WIDTH, 0, &Silent)));
     });
     let narrow = Cells::new(5_000, 50);
     group.bench_function("harmony/5000", |bencher| {
-        bencher.iter(|| black_box(harmony(&narrow.rows, 50, &narrow.batches, 0)));
+        bencher.iter(|| black_box(harmony(&narrow.rows, 50, &narrow.batches, 0, &Silent)));
     });
     group.finish();
 }

@@ -78,7 +78,7 @@ fn build(n: usize, search: Search) -> (ReferenceIndex, tempfile::TempDir) {
 
 /// Share of the exact neighbours that are found.
 fn recall(exact: &ReferenceIndex, other: &ReferenceIndex, queries: &[f32]) -> f64 {
-    let [exact, other] = [exact, other].map(|index| index.search(queries, K).unwrap());
+    let [exact, other] = [exact, other].map(|index| index.search(queries, K, &Silent).unwrap());
     let found: usize = exact
         .iter()
         .zip(&other)
@@ -100,7 +100,7 @@ fn search(c: &mut Criterion) {
         eprintln!("recall@{K} {:.3}", recall(&exact.0, &approximate.0, &queries));
         for (name, (index, _)) in [("exact", &exact), ("approximate", &approximate)] {
             group.bench_function(BenchmarkId::new(name, n), |b| {
-                b.iter(|| black_box(index.search(&queries, K).unwrap()));
+                b.iter(|| black_box(index.search(&queries, K, &Silent).unwrap()));
             });
         }
     }
@@ -116,7 +116,7 @@ fn atlas(_: &mut Criterion) {
     ReferenceIndex::open(&place.path().join("index")).unwrap();
     eprintln!("opened in {:.1} ms", begin.elapsed().as_secs_f64() * 1e3);
     let begin = Instant::now();
-    black_box(index.search(&queries, K).unwrap());
+    black_box(index.search(&queries, K, &Silent).unwrap());
     eprintln!("{QUERIES} queries in {:.1} s", begin.elapsed().as_secs_f64());
     let few = &queries[..200 * WIDTH];
     let (exact, _exact_place) = build(n, Search::Exact);

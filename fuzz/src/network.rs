@@ -10,6 +10,7 @@ mod typed;
 use std::{fs, path::Path};
 
 use burn::prelude::Device;
+use scgpt_data::Silent;
 use scgpt_model::{ModelDir, Strictness, Weights};
 use scgpt_tasks::{
     NetworkConfig, Recipe,
@@ -94,7 +95,7 @@ fn index(folder: &Path) {
     if let Some(first) = query.first_mut() {
         *first = 1.0;
     }
-    for neighbours in index.search(&query, k).into_iter().flatten() {
+    for neighbours in index.search(&query, k, &Silent).into_iter().flatten() {
         for found in neighbours {
             for (column, labels) in manifest.labels.iter().enumerate() {
                 if let Some(code) = index.label(found.cell, column) {

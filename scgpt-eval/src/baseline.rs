@@ -159,7 +159,8 @@ mod tests {
         assert!(baseline.genes.is_sorted() && baseline.shares.is_sorted_by(|a, b| a >= b));
         let labels: Vec<usize> = (0..600).map(|cell| source.truth(cell).0).collect();
         let scores =
-            cluster_scores(&baseline.rows, 20, &labels, &ClusterOptions::default()).unwrap();
+            cluster_scores(&baseline.rows, 20, &labels, &ClusterOptions::default(), &Silent)
+                .unwrap();
         assert!(scores.ari > 0.95, "{scores:?}");
         assert_eq!(baseline, hvg_pca(&mut source, &options, &Silent).unwrap());
     }

@@ -1,6 +1,6 @@
 //! [`CellMap`]: cells laid out on a plane, to be looked at.
 
-use scgpt_data::{Result, RowSpool};
+use scgpt_data::{Observer, Result, RowSpool};
 use scgpt_report::{Page, PointMap};
 use scgpt_stats::{Graph, Neighbours, chosen_rows, layout, principal_plane, subsample};
 
@@ -42,10 +42,13 @@ pub struct CellMap {
 
 impl CellMap {
     /// Lays out `rows`, `[n, d]` row-major, or a sample of them if there are many.
-    pub fn new(rows: &[f32], d: usize, seed: u64) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn new(rows: &[f32], d: usize, seed: u64, observer: &dyn Observer) -> Result<Self> {
         let cells = Self::sample(rows.len() / d.max(1), seed);
         let chosen = chosen_rows(rows, d, &cells);
-        Self::of_cells(cells, rows.len() / d.max(1), &chosen, d, seed)
+        Self::of_cells(cells, rows.len() / d.max(1), &chosen, d, seed, observer)
     }
 
     /// Numbers of the cells that a map of `n` cells draws, ascending: all, or a sample of them.
@@ -56,8 +59,9 @@ impl CellMap {
     /// Lays out the rows of a spool, or a sample of them if there are many.
     ///
     /// # Errors
-    /// If they cannot be read.
-    pub fn of_spool(spool: &RowSpool, seed: u64) -> Result<Self> {
+    /// If they cannot be read;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn of_spool(spool: &RowSpool, seed: u64, observer: &dyn Observer) -> Result<Self> {
         let (n, d) = (spool.n_rows(), spool.n_columns());
         let cells = Self::sample(n, seed);
         let mut rows = Vec::with_capacity(cells.len() * d);
@@ -66,14 +70,24 @@ impl CellMap {
             spool.read_rows(cell, 1, &mut row)?;
             rows.extend_from_slice(&row);
         }
-        Ok(Self::of_cells(cells, n, &rows, d, seed))
+        Self::of_cells(cells, n, &rows, d, seed, observer)
     }
 
     /// Lays out `rows`, `[cells, d]`, which are those of the numbers `cells` among `n` cells.
-    pub fn of_cells(cells: Vec<usize>, n: usize, rows: &[f32], d: usize, seed: u64) -> Self {
-        let (start, _) = principal_plane(rows, d);
-        let graph = Graph::fuzzy(&Neighbours::new(rows, d, NEIGHBOURS));
-        Self { cells, points: layout(&graph, &start, seed), n }
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn of_cells(
+        cells: Vec<usize>,
+        n: usize,
+        rows: &[f32],
+        d: usize,
+        seed: u64,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let (start, _) = principal_plane(rows, d, observer)?;
+        let graph = Graph::fuzzy(&Neighbours::new(rows, d, NEIGHBOURS, observer)?, observer)?;
+        Ok(Self { cells, points: layout(&graph, &start, seed, observer)?, n })
     }
 
     /// Cells whose `places` are known: those of the numbers `cells` among `n` cells.
@@ -123,7 +137,7 @@ impl CellMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     /// Twenty groups along axes of 24 dimensions: more than two components can tell apart.
     fn groups(n: usize) -> Vec<f32> {
@@ -140,29 +154,32 @@ mod tests {
     #[test]
     fn more_groups_stay_apart_than_components_show() {
         let rows = groups(600);
-        let map = CellMap::new(&rows, 24, 0);
+        let map = CellMap::new(&rows, 24, 0, &Silent).unwrap();
         let nearest_alike = |points: &[[f32; 2]]| {
-            let nearest = Neighbours::new(&points.concat(), 2, 5);
+            let nearest = Neighbours::new(&points.concat(), 2, 5, &Silent).unwrap();
             let alike = |(cell, found): (usize, &[(f64, usize)])| {
                 found.iter().filter(|(_, other)| other % 20 == cell % 20).count()
             };
             nearest.cells().enumerate().map(alike).sum::<usize>() as f64 / 3000.0
         };
-        let by_components = nearest_alike(&principal_plane(&rows, 24).0);
+        let by_components = nearest_alike(&principal_plane(&rows, 24, &Silent).unwrap().0);
         let by_map = nearest_alike(&map.points);
         assert!(by_map > 0.98 && by_components < 0.8, "{by_map} {by_components}");
         // On one thread it is the same.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        assert_eq!(pool.install(|| CellMap::new(&rows, 24, 0).points), map.points);
+        assert_eq!(
+            pool.install(|| CellMap::new(&rows, 24, 0, &Silent).unwrap().points),
+            map.points
+        );
     }
 
     #[test]
     fn few_equal_and_many_cells_do_no_harm() {
-        assert_eq!(CellMap::new(&[], 4, 0).points().count(), 0);
-        assert_eq!(CellMap::new(&[1.0, 2.0], 2, 0).points().count(), 1);
-        let equal = CellMap::new(&[1.0; 100], 2, 0);
+        assert_eq!(CellMap::new(&[], 4, 0, &Silent).unwrap().points().count(), 0);
+        assert_eq!(CellMap::new(&[1.0, 2.0], 2, 0, &Silent).unwrap().points().count(), 1);
+        let equal = CellMap::new(&[1.0; 100], 2, 0, &Silent).unwrap();
         assert!(equal.points().all(|(_, point)| point.iter().all(|x| x.is_finite())));
-        let many = CellMap::new(&[0.5; 4000], 1, 0);
+        let many = CellMap::new(&[0.5; 4000], 1, 0, &Silent).unwrap();
         assert_eq!(many.points().count(), POINTS);
         let mut page = Page::new("t", "s");
         many.draw(&mut page, "Cells", &CellColours::default());

@@ -4,6 +4,7 @@ mod integration;
 mod map;
 mod page;
 
+use scgpt_data::{Observer, Result};
 use scgpt_stats::{
     ClassScores, Coverage, Interval, ReliabilityBin, area_under_roc, expected_calibration_error,
     reliability,
@@ -109,7 +110,10 @@ impl CalibrationScores {
 impl PredictedLabels<'_> {
     /// By how much the accuracy is above that of another prediction of the same cells, with a
     /// bootstrap interval over the cells, drawn with that seed.
-    pub fn lead_over(&self, other: &Self, seed: u64) -> Interval {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn lead_over(&self, other: &Self, seed: u64, observer: &dyn Observer) -> Result<Interval> {
         let cells = self.truth.iter().zip(self.predicted.iter().zip(other.predicted));
         let leads: Vec<f64> = cells
             .filter(|(class, _)| self.is_known(**class))
@@ -117,9 +121,10 @@ impl PredictedLabels<'_> {
                 f64::from(u8::from(ours == truth)) - f64::from(u8::from(theirs == truth))
             })
             .collect();
-        Interval::of_cells(leads.len(), seed, |cells| {
+        let lead = |cells: &[usize]| {
             cells.iter().map(|&cell| leads[cell]).sum::<f64>() / cells.len().max(1) as f64
-        })
+        };
+        Interval::of_cells(leads.len(), seed, lead, observer)
     }
 
     fn is_known(&self, class: u32) -> bool {
@@ -129,9 +134,13 @@ impl PredictedLabels<'_> {
     /// How often a cell of a class that could not be predicted is stranger than one of a class that
     /// could (area under the ROC curve); `None` without strangeness, or if one of the two kinds has
     /// no cells.
-    pub fn unseen_area(&self) -> Option<f64> {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn unseen_area(&self, observer: &dyn Observer) -> Result<Option<f64>> {
         let is_other: Vec<bool> = self.truth.iter().map(|&class| !self.is_known(class)).collect();
-        area_under_roc(self.strangeness?, &is_other)
+        let Some(strangeness) = self.strangeness else { return Ok(None) };
+        area_under_roc(strangeness, &is_other, observer)
     }
 }
 
@@ -139,9 +148,12 @@ impl LabelEvaluation {
     /// Scores the cells of a prediction; intervals are by a bootstrap over them, drawn with that
     /// seed.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If the entries of the prediction differ in length, or a class has no name.
-    pub fn new(of: &PredictedLabels<'_>, seed: u64) -> Self {
+    pub fn new(of: &PredictedLabels<'_>, seed: u64, observer: &dyn Observer) -> Result<Self> {
         let known: Vec<usize> =
             (0..of.truth.len()).filter(|&cell| of.is_known(of.truth[cell])).collect();
         let pick = |codes: &[u32], cells: &[usize]| -> Vec<u32> {
@@ -150,15 +162,16 @@ impl LabelEvaluation {
         let [truth, predicted] = [of.truth, of.predicted].map(|codes| pick(codes, &known));
         let is_right: Vec<bool> = truth.iter().zip(&predicted).map(|(a, b)| a == b).collect();
         let interval = |score: fn(&ClassScores) -> f64| {
-            Interval::of_cells(truth.len(), seed, |cells| {
+            let of_sample = |cells: &[usize]| {
                 score(&ClassScores::new(&pick(&truth, cells), &pick(&predicted, cells), of.names))
-            })
+            };
+            Interval::of_cells(truth.len(), seed, of_sample, observer)
         };
         let of_known = |values: &[f32]| -> Vec<f32> { known.iter().map(|&i| values[i]).collect() };
-        Self {
+        Ok(Self {
             scores: ClassScores::new(&truth, &predicted, of.names),
-            accuracy: interval(|scores| scores.accuracy),
-            macro_f1: interval(|scores| scores.macro_f1),
+            accuracy: interval(|scores| scores.accuracy)?,
+            macro_f1: interval(|scores| scores.macro_f1)?,
             calibration: of
                 .confidence
                 .map(|confidence| CalibrationScores::new(&of_known(confidence), &is_right)),
@@ -166,13 +179,16 @@ impl LabelEvaluation {
                 let sets: Vec<&[u32]> = known.iter().map(|&cell| &*sets[cell]).collect();
                 Coverage::new(&truth, &sets, of.names.len())
             }),
-            unknown: of.is_unknown.map(|is_unknown| UnknownScores::new(of, is_unknown)),
-        }
+            unknown: of
+                .is_unknown
+                .map(|is_unknown| UnknownScores::new(of, is_unknown, observer))
+                .transpose()?,
+        })
     }
 }
 
 impl UnknownScores {
-    fn new(of: &PredictedLabels<'_>, is_unknown: &[bool]) -> Self {
+    fn new(of: &PredictedLabels<'_>, is_unknown: &[bool], observer: &dyn Observer) -> Result<Self> {
         let is_known = |class| of.is_known(class);
         let cells = || of.truth.iter().zip(of.predicted).zip(is_unknown);
         let count = |wanted: &dyn Fn(u32, u32, bool) -> bool| {
@@ -183,19 +199,21 @@ impl UnknownScores {
         let n_other = of.truth.len() - n_known;
         let kept = count(&|truth, _, unknown| is_known(truth) && !unknown);
         let right = count(&|truth, said, unknown| is_known(truth) && !unknown && truth == said);
-        Self {
+        Ok(Self {
             n_known,
             known_rejected: share(n_known - kept, n_known),
             n_other,
             other_rejected: share(count(&|truth, _, unknown| !is_known(truth) && unknown), n_other),
             accuracy_kept: share(right, kept),
-            area: of.unseen_area(),
-        }
+            area: of.unseen_area(observer)?,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
@@ -212,12 +230,12 @@ mod tests {
             ..PredictedLabels::default()
         };
         let other = PredictedLabels { predicted: &theirs, ..of };
-        let [a, b] = [&of, &other].map(|of| LabelEvaluation::new(of, 0).accuracy);
+        let [a, b] = [&of, &other].map(|of| LabelEvaluation::new(of, 0, &Silent).unwrap().accuracy);
         assert!(a.low < b.high, "{a} {b}");
-        let lead = of.lead_over(&other, 0);
+        let lead = of.lead_over(&other, 0, &Silent).unwrap();
         assert!((lead.mean - 0.05).abs() < 1e-12 && lead.low > 0.0, "{lead}");
-        assert!(other.lead_over(&of, 0).high < 0.0);
-        let same = of.lead_over(&of, 0);
+        assert!(other.lead_over(&of, 0, &Silent).unwrap().high < 0.0);
+        let same = of.lead_over(&of, 0, &Silent).unwrap();
         assert!(same.low.abs() + same.high.abs() < 1e-12, "{same}");
     }
 
@@ -229,8 +247,11 @@ mod tests {
             is_known_class: Some(&[true, false]),
             ..PredictedLabels::default()
         };
-        assert_eq!(of.unseen_area(), Some(0.875));
-        assert_eq!(PredictedLabels { strangeness: None, ..of }.unseen_area(), None);
-        assert_eq!(PredictedLabels { is_known_class: None, ..of }.unseen_area(), None);
+        assert_eq!(of.unseen_area(&Silent).unwrap(), Some(0.875));
+        assert_eq!(PredictedLabels { strangeness: None, ..of }.unseen_area(&Silent).unwrap(), None);
+        assert_eq!(
+            PredictedLabels { is_known_class: None, ..of }.unseen_area(&Silent).unwrap(),
+            None
+        );
     }
 }

@@ -85,19 +85,20 @@ impl Neighbourhood {
         }
         let neighbours = Neighbours::watched(rows, d, options.n_neighbours - 1, observer)?;
         observer.begin("connecting cells", 0);
-        let graph = Graph::fuzzy(&neighbours);
-        observer.check_cancelled()?;
+        let graph = Graph::fuzzy(&neighbours, observer)?;
         if options.resolution.is_some() {
             observer.begin("clustering", 0);
         }
-        let clusters =
-            options.resolution.map(|resolution| leiden(&graph, resolution, options.seed));
-        observer.check_cancelled()?;
+        let clusters = options
+            .resolution
+            .map(|resolution| leiden(&graph, resolution, options.seed, observer))
+            .transpose()?;
+        let mut places = None;
         if options.umap {
             observer.begin("laying out a map", 0);
+            let (start, _) = principal_plane(rows, d, observer)?;
+            places = Some(layout(&graph, &start, options.seed, observer)?);
         }
-        let places =
-            options.umap.then(|| layout(&graph, &principal_plane(rows, d).0, options.seed));
         Ok(Self { options, neighbours, graph, clusters, places })
     }
 
@@ -187,6 +188,7 @@ impl Neighbourhood {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience::questions;
     use scgpt_data::Silent;
 
     /// Two groups of cells on a line, five and four.
@@ -233,5 +235,11 @@ mod tests {
         let mut flat = options(4);
         flat.resolution = Some(0.0);
         assert!(Neighbourhood::new(&ROWS, 1, flat, &Silent).is_err());
+    }
+
+    #[test]
+    fn a_map_can_be_cancelled_in_each_of_its_rounds() {
+        let found = |observer: &dyn Observer| Neighbourhood::new(&ROWS, 1, options(4), observer);
+        assert!(questions(found) > 200);
     }
 }

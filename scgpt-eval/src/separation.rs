@@ -1,6 +1,6 @@
 //! [`Separation`]: whether cells of one type lie together, in several embeddings of the same cells.
 
-use scgpt_data::{Result, RowSpool};
+use scgpt_data::{Observer, Result, RowSpool};
 use scgpt_report::{Bar, Colouring, Page};
 use scgpt_stats::{ClusterOptions, ClusterScores, cluster_scores, label_codes};
 use serde::Serialize;
@@ -24,12 +24,20 @@ impl Separation {
     /// Clusters `rows`, `[n, d]` row-major, and compares the clusters with `labels`, `[n]`.
     ///
     /// # Errors
-    /// See [`cluster_scores`].
-    pub fn new(name: &str, rows: &[f32], d: usize, labels: &[String], seed: u64) -> Result<Self> {
+    /// See [`cluster_scores`];
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn new(
+        name: &str,
+        rows: &[f32],
+        d: usize,
+        labels: &[String],
+        seed: u64,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let mut options = ClusterOptions::default();
         options.seed = seed;
-        let scores = cluster_scores(rows, d, &label_codes(labels), &options)?;
-        let map = CellMap::new(rows, d, seed);
+        let scores = cluster_scores(rows, d, &label_codes(labels), &options, observer)?;
+        let map = CellMap::new(rows, d, seed, observer)?;
         Ok(Self { name: name.into(), scores, map, labels: labels.to_vec() })
     }
 
@@ -37,10 +45,16 @@ impl Separation {
     ///
     /// # Errors
     /// If they cannot be read, and see [`cluster_scores`].
-    pub fn of_spool(name: &str, rows: &RowSpool, labels: &[String], seed: u64) -> Result<Self> {
+    pub fn of_spool(
+        name: &str,
+        rows: &RowSpool,
+        labels: &[String],
+        seed: u64,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let mut all = Vec::new();
         rows.read_rows(0, rows.n_rows(), &mut all)?;
-        Self::new(name, &all, rows.n_columns(), labels, seed)
+        Self::new(name, &all, rows.n_columns(), labels, seed, observer)
     }
 
     /// Adds to the page the scores as bars, then a map of each embedding, coloured by the labels,

@@ -57,15 +57,24 @@ impl BatchesTold {
         let batches: Vec<usize> = chosen.iter().map(|&cell| batches[cell]).collect();
         let pca = hvg_pca(&mut CellSubset::new(source, chosen), options, observer)?;
         observer.begin("telling batches apart", 0);
-        Ok(Self::by(&pca.rows, pca.n_components, &batches, seed))
+        Self::by(&pca.rows, pca.n_components, &batches, seed, observer)
     }
 
     /// Predicts the batches `0..` of cells from their `rows`, `[n, d]` row-major, by multinomial
     /// logistic regression in five folds, each of which has cells of every batch.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there is not one row a batch.
-    pub fn by(rows: &[f32], d: usize, batches: &[usize], seed: u64) -> Self {
+    pub fn by(
+        rows: &[f32],
+        d: usize,
+        batches: &[usize],
+        seed: u64,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         assert_eq!(rows.len(), d * batches.len(), "one row a cell");
         let cells = standardised(rows, d);
         let codes: Vec<Option<u32>> = batches.iter().map(|&batch| Some(narrow(batch))).collect();
@@ -73,24 +82,25 @@ impl BatchesTold {
         let of = |cells_of: &[usize]| -> (Vec<SparseCell>, Vec<u32>) {
             cells_of.iter().map(|&cell| (cells[cell].clone(), narrow(batches[cell]))).unzip()
         };
-        let right_of = |fold: usize| -> usize {
+        let right_of = |fold: usize| -> Result<usize> {
             let tuning = (fold + 1) % FOLDS;
             let others = (0..FOLDS).filter(|other| ![fold, tuning].contains(other));
             let learned: Vec<usize> = others.flat_map(|other| folds[other].clone()).collect();
             let [learned, tuned, test] =
                 [&learned, &folds[tuning], &folds[fold]].map(|cells| of(cells));
-            let fitted = LogisticRegression::fit((&learned.0, &learned.1), (&tuned.0, &tuned.1), d);
+            let [learned, tuned] = [(&*learned.0, &*learned.1), (&*tuned.0, &*tuned.1)];
+            let fitted = LogisticRegression::fit(learned, tuned, d, observer)?;
             let said = fitted.predict(&test.0);
-            said.iter().zip(&test.1).filter(|(said, batch)| said.0 == **batch).count()
+            Ok(said.iter().zip(&test.1).filter(|(said, batch)| said.0 == **batch).count())
         };
         let n = batches.len().max(1) as f64;
         let largest = (0..=batches.iter().copied().max().unwrap_or(0))
             .map(|batch| batches.iter().filter(|&&other| other == batch).count());
-        Self {
-            right: (0..FOLDS).map(right_of).sum::<usize>() as f64 / n,
+        Ok(Self {
+            right: (0..FOLDS).map(right_of).sum::<Result<usize>>()? as f64 / n,
             chance: largest.max().unwrap_or(0) as f64 / n,
             n_cells: batches.len(),
-        }
+        })
     }
 
     /// Whether batches differ visibly: of what chance leaves to be told, at least a tenth is told; of
@@ -175,11 +185,11 @@ mod tests {
         ) {
             let n = rows.len() / 2;
             let batches: Vec<usize> = (0..n).map(|cell| cell % n_batches).collect();
-            let told = BatchesTold::by(&rows[..2 * n], 2, &batches, 1);
+            let told = BatchesTold::by(&rows[..2 * n], 2, &batches, 1, &Silent).unwrap();
             prop_assert!((0.0..=1.0).contains(&told.right));
             prop_assert!(told.chance >= 1.0 / n_batches as f64 - 1e-9);
             let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-            prop_assert_eq!(told, pool.install(|| BatchesTold::by(&rows[..2 * n], 2, &batches, 1)));
+            prop_assert_eq!(told, pool.install(|| BatchesTold::by(&rows[..2 * n], 2, &batches, 1, &Silent).unwrap()));
         }
     }
 }

@@ -62,7 +62,7 @@ proptest! {
                 width: 3,
                 is_measured: &[true; 30],
             });
-            weighted_neighbours(&spaces).unwrap()
+            weighted_neighbours(&spaces, &Silent).unwrap()
         };
         let found = of(second);
         for weights in found.weights.chunks(2) {
@@ -78,7 +78,7 @@ proptest! {
         p in vec(0.0..=1.0_f64, 1..80), further in 0..40_usize,
     ) {
         let n = p.len() + further;
-        let q = benjamini_hochberg(&p, n);
+        let q = benjamini_hochberg(&p, n, &Silent).unwrap();
         for (a, b) in p.iter().zip(&q) {
             // `p · n / n` may be rounded.
             prop_assert!(*a <= *b + 1e-12 && *b <= 1.0, "{} {}", a, b);
@@ -98,7 +98,7 @@ proptest! {
     fn chances_fall_with_scores_and_are_never_none(
         observed in vec(-3.0..3.0_f32, 1..40), null in vec(-3.0..3.0_f32, 0..80),
     ) {
-        let found = p_values(&observed, &mut null.clone());
+        let found = p_values(&observed, &mut null.clone(), &Silent).unwrap();
         let least = 1.0 / (1 + null.len()) as f64;
         prop_assert!(found.iter().all(|p| (least..=1.0).contains(p)), "{:?}", found);
         for (a, p) in observed.iter().zip(&found) {
@@ -146,9 +146,9 @@ proptest! {
     fn cosines_know_neither_sides_nor_lengths(
         rows in vec(-4.0..4.0_f32, 3 * 8), factor in 0.5..9.0_f32,
     ) {
-        let pairs = GenePairs::cosines(&rows, 3);
+        let pairs = GenePairs::cosines(&rows, 3, &Silent).unwrap();
         let longer: Vec<f32> = rows.iter().map(|x| factor * x).collect();
-        let others = GenePairs::cosines(&longer, 3);
+        let others = GenePairs::cosines(&longer, 3, &Silent).unwrap();
         for (i, j, value) in pairs.iter() {
             prop_assert!(value.abs() <= 1.0 + 1e-6);
             prop_assert!((value - others.get(j, i)).abs() < 1e-5);
@@ -164,12 +164,12 @@ proptest! {
         weights in vec((0.0..1.0_f32, 0.0..1.0_f32), 3..60), top in 1..20_usize,
     ) {
         let (a, b): (Vec<f32>, Vec<f32>) = weights.into_iter().unzip();
-        let Some(found) = Consistency::of(&a, &b, top) else { return Ok(()) };
-        let turned = Consistency::of(&b, &a, top).unwrap();
+        let Some(found) = Consistency::of(&a, &b, top, &Silent).unwrap() else { return Ok(()) };
+        let turned = Consistency::of(&b, &a, top, &Silent).unwrap().unwrap();
         prop_assert!((found.spearman - turned.spearman).abs() < 1e-9);
         prop_assert!((found.jaccard - turned.jaccard).abs() < 1e-12);
         prop_assert!((0.0..=1.0).contains(&found.jaccard) && found.spearman.abs() <= 1.0 + 1e-9);
-        if let Some(same) = Consistency::of(&a, &a, top) {
+        if let Some(same) = Consistency::of(&a, &a, top, &Silent).unwrap() {
             prop_assert!((same.jaccard - 1.0).abs() < 1e-12);
         }
     }

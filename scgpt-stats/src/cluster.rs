@@ -20,7 +20,7 @@ use crate::{
     neighbours::Neighbours,
     sampling::subsample,
 };
-use scgpt_data::{Error, Result};
+use scgpt_data::{Error, Observer, Result};
 
 /// How communities of a graph are found, and at which resolutions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,10 +56,16 @@ impl Clustering {
         }
     }
 
-    fn communities(self, graph: &Graph, resolution: f64, seed: u64) -> Vec<usize> {
+    fn communities(
+        self,
+        graph: &Graph,
+        resolution: f64,
+        seed: u64,
+        observer: &dyn Observer,
+    ) -> Result<Vec<usize>> {
         match self {
-            Self::Leiden => leiden(graph, resolution, seed),
-            Self::Louvain => louvain(graph, resolution, seed),
+            Self::Leiden => leiden(graph, resolution, seed, observer),
+            Self::Louvain => louvain(graph, resolution, seed, observer),
         }
     }
 }
@@ -130,7 +136,8 @@ impl ClusterScores {
 /// first with the highest mutual information.
 ///
 /// # Errors
-/// If there are no cells, a neighbourhood has no neighbours, or a value is not finite.
+/// If there are no cells, a neighbourhood has no neighbours, or a value is not finite;
+/// [`Error::Cancelled`] if the observer says so.
 ///
 /// # Panics
 /// If there are not `d` values per label.
@@ -144,17 +151,22 @@ pub fn cluster_scores(
     d: usize,
     labels: &[usize],
     options: &ClusterOptions,
+    observer: &dyn Observer,
 ) -> Result<ClusterScores> {
     assert_eq!(rows.len(), labels.len() * d, "{d} values per label");
     options.check(rows, d)?;
     let cells = subsample(labels.len(), options.max_cells, options.seed);
     let chosen: Vec<usize> = cells.iter().map(|&cell| labels[cell]).collect();
-    let neighbours = Neighbours::new(&chosen_rows(rows, d, &cells), d, options.n_neighbours - 1);
-    let scores = graph_cluster_scores(&Graph::fuzzy(&neighbours), &chosen, options);
+    let (rows, k) = (chosen_rows(rows, d, &cells), options.n_neighbours - 1);
+    let graph = Graph::fuzzy(&Neighbours::new(&rows, d, k, observer)?, observer)?;
+    let scores = graph_cluster_scores(&graph, &chosen, options, observer)?;
     Ok(ClusterScores { n_available: labels.len(), ..scores })
 }
 
 /// As [`cluster_scores`], for a graph that has been made already, with one node a cell.
+///
+/// # Errors
+/// [`Error::Cancelled`] if the observer says so.
 ///
 /// # Panics
 /// If there is not one label a node.
@@ -162,25 +174,27 @@ pub fn graph_cluster_scores(
     graph: &Graph,
     labels: &[usize],
     options: &ClusterOptions,
-) -> ClusterScores {
+    observer: &dyn Observer,
+) -> Result<ClusterScores> {
     assert_eq!(labels.len(), graph.len(), "one label a node");
     let graph = match options.clustering {
         Clustering::Leiden => Cow::Borrowed(graph),
         Clustering::Louvain => Cow::Owned(graph.unweighted()),
     };
     let of = |resolution: f64| {
-        let clusters = options.clustering.communities(&graph, resolution, options.seed);
-        (resolution, normalised_mutual_information(labels, &clusters), clusters)
+        let clusters =
+            options.clustering.communities(&graph, resolution, options.seed, observer)?;
+        Ok((resolution, normalised_mutual_information(labels, &clusters), clusters))
     };
     let found: Vec<(f64, f64, Vec<usize>)> =
-        options.clustering.resolutions().into_par_iter().map(of).collect();
+        options.clustering.resolutions().into_par_iter().map(of).collect::<Result<_>>()?;
     let mut best = &found[0];
     for next in &found[1..] {
         if next.1 > best.1 {
             best = next;
         }
     }
-    ClusterScores {
+    Ok(ClusterScores {
         clustering: options.clustering,
         nmi: best.1,
         ari: adjusted_rand_index(labels, &best.2),
@@ -190,7 +204,7 @@ pub fn graph_cluster_scores(
         n_cells: labels.len(),
         n_available: labels.len(),
         tried: found.iter().map(|(resolution, nmi, _)| (*resolution, *nmi)).collect(),
-    }
+    })
 }
 
 impl ClusterOptions {
@@ -234,7 +248,8 @@ pub(crate) fn distinct(labels: &[usize]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scgpt_data::{Keyed, Purpose};
+    use crate::patience::questions;
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     /// Cells of `types` that lie `apart` from each other in 8 dimensions.
     fn cells(n: usize, types: usize, apart: f32) -> (Vec<f32>, Vec<usize>) {
@@ -252,7 +267,8 @@ mod tests {
     #[test]
     fn types_that_lie_apart_are_clusters() {
         let (rows, labels) = cells(400, 5, 3.0);
-        let scores = cluster_scores(&rows, 8, &labels, &ClusterOptions::default()).unwrap();
+        let scores =
+            cluster_scores(&rows, 8, &labels, &ClusterOptions::default(), &Silent).unwrap();
         assert!((scores.nmi - 1.0).abs() < 1e-12 && (scores.ari - 1.0).abs() < 1e-12);
         assert_eq!((scores.n_clusters, scores.n_labels, scores.n_cells), (5, 5, 400));
         // The first of those that are equally good.
@@ -263,9 +279,10 @@ mod tests {
     #[test]
     fn labels_without_structure_score_low() {
         let (rows, labels) = cells(400, 5, 0.0);
-        let scores = cluster_scores(&rows, 8, &labels, &ClusterOptions::default()).unwrap();
+        let scores =
+            cluster_scores(&rows, 8, &labels, &ClusterOptions::default(), &Silent).unwrap();
         assert!(scores.nmi < 0.1 && scores.ari < 0.05, "{scores:?}");
-        let again = cluster_scores(&rows, 8, &labels, &ClusterOptions::default()).unwrap();
+        let again = cluster_scores(&rows, 8, &labels, &ClusterOptions::default(), &Silent).unwrap();
         assert_eq!(scores, again);
     }
 
@@ -273,7 +290,7 @@ mod tests {
     fn many_cells_are_sampled_and_that_is_said() {
         let (rows, labels) = cells(400, 4, 3.0);
         let options = ClusterOptions { max_cells: 150, ..ClusterOptions::default() };
-        let scores = cluster_scores(&rows, 8, &labels, &options).unwrap();
+        let scores = cluster_scores(&rows, 8, &labels, &options, &Silent).unwrap();
         assert!(scores.is_sample() && (scores.n_cells, scores.n_available) == (150, 400));
         assert!((scores.nmi - 1.0).abs() < 1e-12);
     }
@@ -292,7 +309,8 @@ mod tests {
 
     #[test]
     fn communities_are_as_good_as_those_of_the_references() {
-        let graph = Graph::fuzzy(&Neighbours::new(&cloud(), 3, 14));
+        let graph =
+            Graph::fuzzy(&Neighbours::new(&cloud(), 3, 14, &Silent).unwrap(), &Silent).unwrap();
         let equal = graph.unweighted();
         // The worst of five runs of leidenalg 0.12.0 (`n_iterations=-1`), and of igraph 1.0.0's
         // `community_multilevel`, on the graphs of scanpy 1.11.5.
@@ -300,10 +318,10 @@ mod tests {
             [(0.4, 0.84398, 0.8077), (1.0, 0.78808, 0.7074), (2.0, 0.72004, 0.62667)]
         {
             for seed in 0..3 {
-                let found = leiden(&graph, resolution, seed);
+                let found = leiden(&graph, resolution, seed, &Silent).unwrap();
                 let quality = graph.modularity(&found, resolution);
                 assert!(quality > by_leiden - 0.003, "leiden {resolution} {seed}: {quality}");
-                let found = louvain(&equal, resolution, seed);
+                let found = louvain(&equal, resolution, seed, &Silent).unwrap();
                 let quality = equal.modularity(&found, resolution);
                 assert!(quality > by_louvain - 0.02, "louvain {resolution} {seed}: {quality}");
             }
@@ -313,11 +331,21 @@ mod tests {
     #[test]
     fn nonsense_is_refused_and_few_cells_are_not() {
         let options = ClusterOptions::default();
-        let error = cluster_scores(&[0.0, f32::NAN], 1, &[0, 1], &options).unwrap_err();
+        let error = cluster_scores(&[0.0, f32::NAN], 1, &[0, 1], &options, &Silent).unwrap_err();
         assert!(error.to_string().contains("cell 1 has NaN"));
-        assert!(cluster_scores(&[], 3, &[], &options).is_err());
+        assert!(cluster_scores(&[], 3, &[], &options, &Silent).is_err());
         let alone = ClusterOptions { n_neighbours: 1, ..options };
-        assert!(cluster_scores(&[0.0, 1.0], 1, &[0, 1], &alone).is_err());
-        assert_eq!(cluster_scores(&[1.0], 1, &[4], &options).unwrap().n_clusters, 1);
+        assert!(cluster_scores(&[0.0, 1.0], 1, &[0, 1], &alone, &Silent).is_err());
+        assert_eq!(cluster_scores(&[1.0], 1, &[4], &options, &Silent).unwrap().n_clusters, 1);
+    }
+
+    #[test]
+    fn it_ends_in_the_middle_of_a_resolution() {
+        let (rows, labels) = cells(400, 5, 3.0);
+        for clustering in [Clustering::Leiden, Clustering::Louvain] {
+            let options = ClusterOptions { clustering, ..ClusterOptions::default() };
+            let asked = questions(|observer| cluster_scores(&rows, 8, &labels, &options, observer));
+            assert!(asked > 2 * clustering.resolutions().len(), "{asked}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! [`Discriminant`]: linear scores of classes, from their means and a covariance that they share.
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use scgpt_data::{Observer, Result};
 
 /// Parts of the rows, each of which judges what is learned from the others.
 const FOLDS: usize = 5;
@@ -19,13 +20,15 @@ const SCALES: [f64; 7] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12];
 /// Fisher 1936; Friedman 1989, *Regularized discriminant analysis*. Differs: one covariance for all classes.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_stats::Discriminant;
 ///
 /// // Two classes along the first number; the second says nothing.
 /// let rows = [0.0, 5.0, 1.0, -5.0, 9.0, 5.0, 8.0, -5.0_f32];
-/// let found = Discriminant::new(&rows, &[0, 0, 1, 1], &[0.5, 0.5]);
+/// let found = Discriminant::new(&rows, &[0, 0, 1, 1], &[0.5, 0.5], &Silent)?;
 /// let [left, right] = [0.4, 8.1].map(|x| found.scores(&[x, 3.0]));
 /// assert!(left[0] > left[1] && right[1] > right[0]);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Discriminant {
@@ -41,15 +44,23 @@ impl Discriminant {
     /// `priors`: how frequent they are, on any scale, but more than zero. A class without rows lies at the
     /// mean of all.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there are no rows, they are not as long as each other, or a class is not among the `y`.
-    pub fn new(rows: &[f32], classes: &[u32], priors: &[f64]) -> Self {
+    pub fn new(
+        rows: &[f32],
+        classes: &[u32],
+        priors: &[f64],
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let n = classes.len();
         assert!(n > 0 && rows.len().is_multiple_of(n), "rows are [n, k], one for each class");
         let rows = DMatrix::from_iterator(rows.len() / n, n, rows.iter().map(|&x| f64::from(x)));
         let total: f64 = priors.iter().sum();
         let logs: Vec<f64> = priors.iter().map(|prior| (prior / total).ln()).collect();
-        let (shrinkage, scale) = least_loss(&rows, classes, priors, &logs);
+        let (shrinkage, scale) = least_loss(&rows, classes, priors, &logs, observer)?;
         let all = Normals::of(&rows, classes, logs.len(), |_| true);
         let factors = all.inverse(shrinkage);
         let mut weights = all.means.clone();
@@ -66,7 +77,7 @@ impl Discriminant {
             scale * (log - half[class]) - weights.column(class).dot(&all.mean)
         };
         let biases = logs.iter().enumerate().map(bias).collect();
-        Self { weights: weights.as_slice().to_vec(), biases, shrinkage, scale }
+        Ok(Self { weights: weights.as_slice().to_vec(), biases, shrinkage, scale })
     }
 
     /// The score of each of the `y` classes for a row of `k` numbers.
@@ -157,7 +168,13 @@ impl Normals {
 }
 
 /// The shrinkage and the scale of least cross-entropy.
-fn least_loss(rows: &DMatrix<f64>, classes: &[u32], priors: &[f64], logs: &[f64]) -> (f64, f64) {
+fn least_loss(
+    rows: &DMatrix<f64>,
+    classes: &[u32],
+    priors: &[f64],
+    logs: &[f64],
+    observer: &dyn Observer,
+) -> Result<(f64, f64)> {
     // Every class is dealt to the folds on its own.
     let mut seen = vec![0_usize; priors.len()];
     let deal = |&class: &u32| {
@@ -167,6 +184,7 @@ fn least_loss(rows: &DMatrix<f64>, classes: &[u32], priors: &[f64], logs: &[f64]
     let folds: Vec<usize> = classes.iter().map(deal).collect();
     let mut losses = [[0.0; SCALES.len()]; SHRINKAGES.len()];
     for fold in 0..FOLDS {
+        observer.check_cancelled()?;
         let others = Normals::of(rows, classes, priors.len(), |at| folds[at] != fold);
         // A class that the others have no row of is not to be guessed.
         let is_judged = |at: &usize| folds[*at] == fold && others.counts[classes[*at] as usize] > 0;
@@ -174,6 +192,7 @@ fn least_loss(rows: &DMatrix<f64>, classes: &[u32], priors: &[f64], logs: &[f64]
         let along = |&at: &usize| others.directions.tr_mul(&(rows.column(at) - &others.mean));
         let along: Vec<DVector<f64>> = judged.iter().map(along).collect();
         for (losses, shrinkage) in losses.iter_mut().zip(SHRINKAGES) {
+            observer.check_cancelled()?;
             let factors = others.inverse(shrinkage);
             let half = |mean: nalgebra::DVectorView<'_, f64>| {
                 0.5 * mean.component_mul(&mean).dot(&factors)
@@ -196,7 +215,7 @@ fn least_loss(rows: &DMatrix<f64>, classes: &[u32], priors: &[f64], logs: &[f64]
         SCALES.iter().zip(losses).map(move |(&scale, &loss)| (loss, shrinkage, scale))
     });
     let best = all.min_by(|a, b| a.0.total_cmp(&b.0));
-    best.map_or((1.0, 1.0), |(_, shrinkage, scale)| (shrinkage, scale))
+    Ok(best.map_or((1.0, 1.0), |(_, shrinkage, scale)| (shrinkage, scale)))
 }
 
 /// The negative logarithm of the probability of a class, by scores times `scale`.
@@ -208,7 +227,7 @@ fn surprise(scores: &DVector<f64>, class: usize, scale: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     use super::*;
 
@@ -239,7 +258,7 @@ mod tests {
     fn what_classes_share_is_taken_off() {
         // Half a deviation apart, but the last number says where a row would be without its class.
         let (width, both) = (4, planted(600, 4, 0.5));
-        let found = Discriminant::new(&both.0, &both.1, &[400.0, 200.0]);
+        let found = Discriminant::new(&both.0, &both.1, &[400.0, 200.0], &Silent).unwrap();
         assert!(right(&both, &found, width) > 0.97, "{}", right(&both, &found, width));
         assert!(found.shrinkage() < 0.05, "{}", found.shrinkage());
     }
@@ -249,7 +268,8 @@ mod tests {
         // Of a class that is frequent nine times of ten, the score is higher by the logarithm of nine.
         let both = planted(300, 2, 1.0);
         let [even, uneven] = [[1.0, 1.0], [9.0, 1.0]].map(|priors| {
-            let scores = Discriminant::new(&both.0, &both.1, &priors).scores(&[0.3, 0.1]);
+            let scores =
+                Discriminant::new(&both.0, &both.1, &priors, &Silent).unwrap().scores(&[0.3, 0.1]);
             scores[0] - scores[1]
         });
         assert!((uneven - even - 9_f64.ln()).abs() < 1e-9, "{even} {uneven}");
@@ -260,13 +280,13 @@ mod tests {
         // More numbers than rows tell any classes apart, but not those of other rows.
         let width = 60;
         let few = planted(45, width, 0.0);
-        let found = Discriminant::new(&few.0, &few.1, &[30.0, 15.0]);
+        let found = Discriminant::new(&few.0, &few.1, &[30.0, 15.0], &Silent).unwrap();
         assert!(found.scale() < 0.3, "{}", found.scale());
     }
 
     #[test]
     fn classes_without_rows_and_rows_that_never_vary_are_no_harm() {
-        let found = Discriminant::new(&[1.0, 1.0, 1.0], &[0, 0, 0], &[3.0, 0.5]);
+        let found = Discriminant::new(&[1.0, 1.0, 1.0], &[0, 0, 0], &[3.0, 0.5], &Silent).unwrap();
         let scores = found.scores(&[1.0]);
         assert!(scores.iter().all(|x| x.is_finite()) && scores[0] > scores[1], "{scores:?}");
     }

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use scgpt_data::{Observer, Result};
 
 /// Numbers added side by side; the same on every machine, so that sums are too.
 const LANES: usize = 16;
@@ -29,18 +30,24 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn new(rows: &[f32], d: usize) -> Self {
-        Self::centred(rows, d, rows.len() / d.max(1))
+    pub(crate) fn new(rows: &[f32], d: usize, observer: &dyn Observer) -> Result<Self> {
+        Self::centred(rows, d, rows.len() / d.max(1), observer)
     }
 
     /// Rows from which the mean of the first `of` of them is subtracted.
-    pub(crate) fn centred(rows: &[f32], d: usize, of: usize) -> Self {
+    pub(crate) fn centred(
+        rows: &[f32],
+        d: usize,
+        of: usize,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let n = rows.len() / d.max(1);
         assert_eq!(n * d, rows.len(), "rows must be whole");
         let mut mean = vec![0.0; d];
         for row in rows.chunks_exact(d.max(1)).take(of) {
             mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / of as f64);
         }
+        observer.check_cancelled()?;
         let width = d.div_ceil(LANES) * LANES;
         let mut values = vec![0.0; n * width];
         // Distances do not change, but the products they are computed from get smaller.
@@ -51,10 +58,11 @@ impl Rows {
                 *out = centred;
             }
         }
+        observer.check_cancelled()?;
         let mut rows = Self { n, width, values, squares: Vec::new() };
         rows.squares =
             (0..n).map(|cell| products([rows.row(cell)], [rows.row(cell)])[0][0]).collect();
-        rows
+        Ok(rows)
     }
 
     pub(crate) fn row(&self, cell: usize) -> &[f32] {
@@ -98,21 +106,31 @@ pub(crate) fn products<const N: usize, const M: usize>(
 /// classes, `0..classes`.
 ///
 /// The result depends on neither threads nor processor.
-pub(crate) fn distance_sums(rows: &[f32], d: usize, codes: &[usize], classes: usize) -> Vec<f64> {
+///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+pub(crate) fn distance_sums(
+    rows: &[f32],
+    d: usize,
+    codes: &[usize],
+    classes: usize,
+    observer: &dyn Observer,
+) -> Result<Vec<f64>> {
     // Cells of a class lie side by side.
     let mut order: Vec<usize> = (0..codes.len()).collect();
     order.sort_by_key(|&cell| codes[cell]);
     let sorted: Vec<f32> =
         order.iter().flat_map(|&cell| &rows[cell * d..(cell + 1) * d]).copied().collect();
-    let rows = Rows::new(&sorted, d);
+    let rows = Rows::new(&sorted, d, observer)?;
     let begin = |class: usize| order.partition_point(|&cell| codes[cell] < class);
     let members: Vec<Range<usize>> =
         (0..classes).map(|class| begin(class)..begin(class + 1)).collect();
     let firsts: Vec<usize> = (0..rows.n).step_by(TOGETHER).collect();
     let arch = pulp::Arch::new();
-    let of_sorted: Vec<f64> = firsts
+    let of_sorted: Vec<Vec<f64>> = firsts
         .into_par_iter()
-        .flat_map_iter(|first| {
+        .map(|first| {
+            observer.check_cancelled()?;
             let n = TOGETHER.min(rows.n - first);
             let sum = |members: &Range<usize>| {
                 arch.dispatch(Sums {
@@ -122,14 +140,15 @@ pub(crate) fn distance_sums(rows: &[f32], d: usize, codes: &[usize], classes: us
                 })
             };
             let sums: Vec<[f64; TOGETHER]> = members.iter().map(sum).collect();
-            (0..n).flat_map(move |query| sums.iter().map(|sums| sums[query]).collect::<Vec<f64>>())
+            Ok((0..n).flat_map(|query| sums.iter().map(move |sums| sums[query])).collect())
         })
-        .collect();
+        .collect::<Result<_>>()?;
+    let of_sorted = of_sorted.concat();
     let mut sums = vec![0.0; of_sorted.len()];
     for (&cell, row) in order.iter().zip(of_sorted.chunks(classes)) {
         sums[cell * classes..(cell + 1) * classes].copy_from_slice(row);
     }
-    sums
+    Ok(sums)
 }
 
 /// Adds the distances of a few cells to the members of a class. Not a closure: those are not
@@ -179,7 +198,8 @@ pub fn unit_rows(rows: &[f32], d: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scgpt_data::{Keyed, Purpose};
+    use crate::patience::questions;
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     #[test]
     fn sums_are_those_of_single_distances() {
@@ -189,8 +209,8 @@ mod tests {
         let rows: Vec<f32> = (0..n * d).map(|i| key.uniform(i as u64) as f32 + 50.0).collect();
         // The last class is empty.
         let codes: Vec<usize> = (0..n).map(|cell| cell * cell % 3).collect();
-        let sums = distance_sums(&rows, d, &codes, classes);
-        let exact = Rows::new(&rows, d);
+        let sums = distance_sums(&rows, d, &codes, classes, &Silent).unwrap();
+        let exact = Rows::new(&rows, d, &Silent).unwrap();
         for cell in 0..n {
             for class in 0..classes {
                 let members = (0..n).filter(|&other| codes[other] == class);
@@ -199,5 +219,13 @@ mod tests {
                 assert!((found - expected).abs() < 1e-4 * (1.0 + expected), "{found} {expected}");
             }
         }
+    }
+
+    #[test]
+    fn every_few_cells_ask_whether_to_go_on() {
+        let (rows, codes) = ([0.5; 120], [0; 40]);
+        assert!(
+            questions(|observer| distance_sums(&rows, 3, &codes, 1, observer)) >= 40 / TOGETHER
+        );
     }
 }

@@ -1,17 +1,21 @@
 //! [`k_means`]: centres of groups of cells.
 
+use scgpt_data::{Observer, Result};
+
 use crate::{neighbours::Neighbours, sampling::subsample};
 
 /// How many centres are sought, and in how many rounds.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_stats::{KMeans, k_means};
 ///
 /// // Four cells on a line, two at each end.
 /// let options = KMeans { k: 2, rounds: 5, seed: 0 };
-/// let mut centres = k_means(&[0.0, 1.0, 10.0, 11.0], 1, &options, &|| false).unwrap();
+/// let mut centres = k_means(&[0.0, 1.0, 10.0, 11.0], 1, &options, &Silent)?;
 /// centres.sort_by(f32::total_cmp);
 /// assert_eq!(centres, [0.5, 10.5]);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KMeans {
@@ -24,7 +28,10 @@ pub struct KMeans {
 }
 
 /// The centres of `rows`, `[n, d]` row-major, as `[k, d]`; a centre that loses its last cell stays
-/// where it is. `None` if `is_cancelled` says so before a round.
+/// where it is.
+///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
 ///
 /// # Panics
 /// If `d` does not divide the number of values.
@@ -35,17 +42,14 @@ pub fn k_means(
     rows: &[f32],
     d: usize,
     options: &KMeans,
-    is_cancelled: &dyn Fn() -> bool,
-) -> Option<Vec<f32>> {
+    observer: &dyn Observer,
+) -> Result<Vec<f32>> {
     let KMeans { k, rounds, seed } = *options;
     let first = subsample(rows.len() / d.max(1), k, seed);
     let row = |&cell: &usize| &rows[cell * d..(cell + 1) * d];
     let mut centres: Vec<f32> = first.iter().flat_map(row).copied().collect();
     for _ in 0..rounds {
-        if is_cancelled() {
-            return None;
-        }
-        let nearest = Neighbours::among(rows, &centres, d, 1);
+        let nearest = Neighbours::among(rows, &centres, d, 1, observer)?;
         let mut sums = vec![0.0_f64; centres.len()];
         let mut counts = vec![0_usize; first.len()];
         for (row, near) in rows.chunks_exact(d).zip(nearest.cells()) {
@@ -63,5 +67,5 @@ pub fn k_means(
             }
         }
     }
-    Some(centres)
+    Ok(centres)
 }

@@ -1,6 +1,6 @@
 //! [`layout`]: the nodes of a graph on a plane, neighbours near each other.
 
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Observer, Purpose, Result};
 
 use crate::cluster::Graph;
 
@@ -12,6 +12,8 @@ const PUSHES: u64 = 5;
 const LONGEST: f32 = 4.0;
 /// Width of the starting positions.
 const WIDTH: f64 = 10.0;
+/// Edges that are followed between two questions to an observer.
+const ASKED: usize = 1 << 17;
 
 /// Pulls its two nodes together once in so many rounds.
 struct Pull {
@@ -27,23 +29,34 @@ struct Pull {
 /// The result depends on the graph, the start and the seed alone: edges are followed in their order,
 /// on one thread.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Reference
 /// `umap.layouts.optimize_layout_euclidean`; McInnes, Healy and Melville 2018.
 /// Differs: begins at given positions instead of a spectral embedding; points are as near as
 /// `1 / (1 + x²)` says, whatever the scale, which needs no powers: `1 / (1 + a x^2b)` with what
 /// `find_ab_params(1.0, 0.3)` finds, 0.99 and 1.11, is nowhere further from it than 0.03.
-pub fn layout(graph: &Graph, start: &[[f32; 2]], seed: u64) -> Vec<[f32; 2]> {
+pub fn layout(
+    graph: &Graph,
+    start: &[[f32; 2]],
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<Vec<[f32; 2]>> {
     let mut places = started(start, seed);
     let n = places.len() as u64;
     let mut pulls = pulls(graph);
     if n < 3 {
-        return places;
+        return Ok(places);
     }
     for round in 1..=ROUNDS {
         let key = Keyed::new(seed, Purpose::Cluster, u64::from(round), 2);
         let step = 1.0 - f32::from(round - 1) / f32::from(ROUNDS);
         let mut drawn = 0;
-        for pull in &mut pulls {
+        for (number, pull) in pulls.iter_mut().enumerate() {
+            if number.is_multiple_of(ASKED) {
+                observer.check_cancelled()?;
+            }
             if pull.next > f32::from(round) {
                 continue;
             }
@@ -62,7 +75,7 @@ pub fn layout(graph: &Graph, start: &[[f32; 2]], seed: u64) -> Vec<[f32; 2]> {
             }
         }
     }
-    places
+    Ok(places)
 }
 
 /// The edges of a graph, the heaviest of which pull in every round.
@@ -115,4 +128,18 @@ fn along(from: [f32; 2], to: [f32; 2], step: f32, force: impl Fn(f32) -> f32) ->
 
 fn shift(place: &mut [f32; 2], by: [f32; 2], sign: f32) {
     place.iter_mut().zip(by).for_each(|(x, by)| *x += sign * by);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::patience::questions;
+
+    #[test]
+    fn every_round_asks_whether_to_go_on() {
+        let graph = Graph::from_edges(4, [(0, 1, 1.0), (1, 2, 0.5), (2, 3, 1.0)]);
+        let start: [[f32; 2]; 4] = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]];
+        let asked = questions(|observer| layout(&graph, &start, 0, observer));
+        assert_eq!(asked, usize::from(ROUNDS));
+    }
 }

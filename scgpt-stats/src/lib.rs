@@ -11,9 +11,11 @@
 //! - [`k_means()`], and [`layout()`] for the eye, beginning at [`principal_plane`];
 //! - parts and samples of cells, keyed by a seed: [`stratified`], [`subsample`], [`halves`].
 //!
-//! All results are functions of the arguments alone, whatever the number of threads.
+//! All results are functions of the arguments alone, whatever the number of threads. What may take long asks an
+//! [`Observer`](scgpt_data::Observer), several times a second, whether to go on.
 //!
 //! ```
+//! use scgpt_data::Silent;
 //! use scgpt_stats::{ClusterOptions, cluster_scores};
 //!
 //! // Six cells in two groups, far apart in two dimensions.
@@ -21,7 +23,7 @@
 //! let labels = [0, 0, 0, 1, 1, 1];
 //! let mut options = ClusterOptions::default();
 //! options.n_neighbours = 3;
-//! let scores = cluster_scores(&rows, 2, &labels, &options)?;
+//! let scores = cluster_scores(&rows, 2, &labels, &options, &Silent)?;
 //! assert_eq!((scores.n_clusters, scores.nmi), (2, 1.0));
 //! # Ok::<(), scgpt_data::Error>(())
 //! ```
@@ -34,7 +36,10 @@ mod k_means;
 mod layout;
 mod metrics;
 mod neighbours;
+mod order;
 mod parts;
+#[cfg(test)]
+mod patience;
 mod pca;
 mod plane;
 mod power_law;
@@ -60,6 +65,7 @@ pub use crate::{
         silhouettes,
     },
     neighbours::Neighbours,
+    order::order,
     parts::stratified,
     pca::{Correlations, Principal, Products, SparseCell, Subspace, dot, largest_eigenpairs},
     plane::principal_plane,

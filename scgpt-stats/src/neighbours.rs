@@ -19,11 +19,13 @@ const WATCHED: usize = 32 * QUERIES;
 /// The nearest cells of each cell by Euclidean distance; no cell is its own neighbour.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_stats::Neighbours;
 ///
 /// // Four cells on a line; the two nearest of the first.
-/// let neighbours = Neighbours::new(&[0.0, 1.0, 3.0, 9.0], 1, 2);
+/// let neighbours = Neighbours::new(&[0.0, 1.0, 3.0, 9.0], 1, 2, &Silent)?;
 /// assert_eq!(neighbours.cells().next().unwrap(), [(1.0, 1), (3.0, 2)]);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbours {
@@ -39,34 +41,33 @@ impl Neighbours {
     /// Among cells at the same distance those of lower number come first. The result depends on
     /// neither threads nor processor. It takes `n² · d` multiplications and `n · (d + k)` numbers.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If `d` does not divide the number of values.
-    pub fn new(rows: &[f32], d: usize, k: usize) -> Self {
-        let rows = Rows::new(rows, d);
+    pub fn new(rows: &[f32], d: usize, k: usize, observer: &dyn Observer) -> Result<Self> {
+        let rows = Rows::new(rows, d, observer)?;
         let k = k.min(rows.n.saturating_sub(1));
-        if k == 0 {
-            return Self { n: rows.n, k, nearest: Vec::new() };
-        }
-        Self { n: rows.n, k, nearest: rows.all_nearest(0..rows.n, 0..rows.n, k) }
+        Ok(Self { n: rows.n, k, nearest: rows.all_nearest(0..rows.n, 0..rows.n, k, observer)? })
     }
 
-    /// As [`new`](Self::new), for many cells: an observer sees how far it is.
+    /// As [`new`](Self::new), as a stage of its own: the observer sees how far it is.
     ///
     /// # Errors
-    /// [`Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    /// As [`new`](Self::new).
     ///
     /// # Panics
     /// As [`new`](Self::new).
     pub fn watched(rows: &[f32], d: usize, k: usize, observer: &dyn Observer) -> Result<Self> {
-        let rows = Rows::new(rows, d);
+        let rows = Rows::new(rows, d, observer)?;
         let k = k.min(rows.n.saturating_sub(1));
         observer.begin("finding neighbours", rows.n);
         let mut nearest = Vec::with_capacity(rows.n * k);
         for first in (0..if k == 0 { 0 } else { rows.n }).step_by(WATCHED) {
-            observer.check_cancelled()?;
             let queries = first..rows.n.min(first + WATCHED);
             let n = queries.len();
-            nearest.extend(rows.all_nearest(queries, 0..rows.n, k));
+            nearest.extend(rows.all_nearest(queries, 0..rows.n, k, observer)?);
             observer.advance(n);
         }
         Ok(Self { n: rows.n, k, nearest })
@@ -77,6 +78,9 @@ impl Neighbours {
     ///
     /// All cells are compared with all once, for both.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If `d` does not divide the number of values.
     pub fn with_sums<T: Send>(
@@ -86,38 +90,50 @@ impl Neighbours {
         groups: &[usize],
         n_groups: usize,
         finish: &(dyn Fn(usize, &[f64]) -> T + Sync),
-    ) -> (Self, Vec<T>) {
-        let rows = Rows::new(rows, d);
+        observer: &dyn Observer,
+    ) -> Result<(Self, Vec<T>)> {
+        let rows = Rows::new(rows, d, observer)?;
         let k = k.min(rows.n.saturating_sub(1));
         let firsts: Vec<usize> = (0..rows.n).step_by(QUERIES).collect();
         let of = |first: usize| {
             let queries = first..rows.n.min(first + QUERIES);
             let mut sums = vec![0.0; queries.len() * n_groups];
-            let nearest = rows.nearest(queries.clone(), 0..rows.n, k, Some((groups, &mut sums)));
+            let both = Some((groups, &mut *sums));
+            let nearest = rows.nearest(queries.clone(), 0..rows.n, k, both, observer)?;
             let finished: Vec<T> =
                 queries.zip(sums.chunks(n_groups)).map(|(cell, sums)| finish(cell, sums)).collect();
-            (nearest, finished)
+            Ok((nearest, finished))
         };
-        let (nearest, finished): (Vec<_>, Vec<_>) = firsts.into_par_iter().map(of).unzip();
+        let found: Vec<_> = firsts.into_par_iter().map(of).collect::<Result<_>>()?;
+        let (nearest, finished): (Vec<_>, Vec<_>) = found.into_iter().unzip();
         let finished = finished.into_iter().flatten().collect();
-        (Self { n: rows.n, k, nearest: nearest.concat() }, finished)
+        Ok((Self { n: rows.n, k, nearest: nearest.concat() }, finished))
     }
 
     /// Finds the `k` nearest of each of the `queries`, `[m, d]`, among `others`, `[n, d]`, exactly;
     /// all of them if there are fewer.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If `d` does not divide the numbers of values.
-    pub fn among(queries: &[f32], others: &[f32], d: usize, k: usize) -> Self {
+    pub fn among(
+        queries: &[f32],
+        others: &[f32],
+        d: usize,
+        k: usize,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let (m, n) = (queries.len() / d.max(1), others.len() / d.max(1));
         let k = k.min(n);
         if k == 0 {
-            return Self { n: m, k, nearest: Vec::new() };
+            return Ok(Self { n: m, k, nearest: Vec::new() });
         }
         let both: Vec<f32> = others.iter().chain(queries).copied().collect();
         // About the mean of the others alone: what is found for a query does not depend on the rest of them.
-        let rows = Rows::centred(&both, d, n);
-        Self { n: m, k, nearest: rows.all_nearest(n..n + m, 0..n, k) }
+        let rows = Rows::centred(&both, d, n, observer)?;
+        Ok(Self { n: m, k, nearest: rows.all_nearest(n..n + m, 0..n, k, observer)? })
     }
 
     /// Number of neighbours that each cell has.
@@ -138,12 +154,18 @@ impl Rows {
         queries: Range<usize>,
         others: Range<usize>,
         k: usize,
-    ) -> Vec<(f64, usize)> {
-        let firsts: Vec<usize> = queries.clone().step_by(QUERIES).collect();
-        let of = |first: usize| {
-            self.nearest(first..queries.end.min(first + QUERIES), others.clone(), k, None)
-        };
-        firsts.into_par_iter().flat_map_iter(of).collect()
+        observer: &dyn Observer,
+    ) -> Result<Vec<(f64, usize)>> {
+        let mut nearest = vec![(0.0, 0); queries.len() * k];
+        let blocks = nearest.par_chunks_mut(QUERIES * k.max(1)).enumerate();
+        blocks.try_for_each(|(block, nearest)| -> Result<()> {
+            let first = queries.start + block * QUERIES;
+            let queries = first..first + nearest.len() / k;
+            let found = self.nearest(queries, others.clone(), k, None, observer)?;
+            nearest.copy_from_slice(&found);
+            Ok(())
+        })?;
+        Ok(nearest)
     }
 
     /// With `sums`, the group of every cell, and the sums of the distances of every query to each
@@ -154,12 +176,14 @@ impl Rows {
         others: Range<usize>,
         k: usize,
         mut sums: Option<(&[usize], &mut [f64])>,
-    ) -> Vec<(f64, usize)> {
+        observer: &dyn Observer,
+    ) -> Result<Vec<(f64, usize)>> {
         let n_groups = sums.as_ref().map_or(0, |(_, sums)| sums.len() / queries.len());
         let mut lists: Vec<Nearest> =
             queries.clone().map(|_| Nearest::new((k + SPARE).min(others.len()))).collect();
         let arch = pulp::Arch::new();
         for first in others.clone().step_by(TILE) {
+            observer.check_cancelled()?;
             let tile = first..others.end.min(first + TILE);
             for (first, lists) in queries.clone().step_by(TOGETHER).zip(lists.chunks_mut(TOGETHER))
             {
@@ -176,7 +200,7 @@ impl Rows {
             exact.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             nearest.extend_from_slice(&exact[..k]);
         }
-        nearest
+        Ok(nearest)
     }
 }
 
@@ -247,6 +271,7 @@ impl Nearest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience::questions;
     use scgpt_data::{Keyed, Purpose, Silent};
 
     #[allow(clippy::cast_possible_truncation, reason = "test data")]
@@ -255,11 +280,19 @@ mod tests {
         (0..n * d).map(|i| key.uniform(i as u64) as f32 + 100.0).collect()
     }
 
+    fn found(rows: &[f32], d: usize, k: usize) -> Neighbours {
+        Neighbours::new(rows, d, k, &Silent).unwrap()
+    }
+
+    fn among(queries: &[f32], others: &[f32], d: usize, k: usize) -> Neighbours {
+        Neighbours::among(queries, others, d, k, &Silent).unwrap()
+    }
+
     #[test]
     fn all_neighbours_are_the_nearest() {
         for (n, d, k) in [(333, 21, 7), (130, 3, 129), (5, 40, 14), (64, 16, 1)] {
             let rows = random(n, d);
-            let neighbours = Neighbours::new(&rows, d, k);
+            let neighbours = found(&rows, d, k);
             assert_eq!(Neighbours::watched(&rows, d, k, &Silent).unwrap(), neighbours);
             assert_eq!((neighbours.k(), neighbours.cells().count()), (k.min(n - 1), n));
             for (cell, found) in neighbours.cells().enumerate() {
@@ -283,9 +316,9 @@ mod tests {
     fn what_is_found_for_a_query_does_not_depend_on_the_others() {
         let (rows, d) = (random(200, 21), 21);
         let (others, queries) = rows.split_at(120 * d);
-        let all = Neighbours::among(queries, others, d, 5);
+        let all = among(queries, others, d, 5);
         for (first, last) in [(0, 7), (7, 8), (8, 80)] {
-            let some = Neighbours::among(&queries[first * d..last * d], others, d, 5);
+            let some = among(&queries[first * d..last * d], others, d, 5);
             assert!(some.cells().eq(all.cells().skip(first).take(last - first)), "bit for bit");
         }
     }
@@ -294,19 +327,19 @@ mod tests {
     fn neighbours_among_others_are_the_nearest() {
         let (rows, d) = (random(400, 21), 21);
         let (others, queries) = rows.split_at(300 * d);
-        let among = Neighbours::among(queries, others, d, 6);
+        let near = among(queries, others, d, 6);
         let distance = |a: usize, b: usize| {
             let of = |cell: usize| rows[cell * d..(cell + 1) * d].iter().map(|&x| f64::from(x));
             of(a).zip(of(b)).map(|(x, y)| (x - y).powi(2)).sum::<f64>()
         };
-        assert_eq!((among.k(), among.cells().count()), (6, 100));
-        for (query, found) in (300..).zip(among.cells()) {
+        assert_eq!((near.k(), near.cells().count()), (6, 100));
+        for (query, found) in (300..).zip(near.cells()) {
             let mut all: Vec<usize> = (0..300).collect();
             all.sort_by(|&a, &b| distance(query, a).total_cmp(&distance(query, b)));
             assert_eq!(found.iter().map(|&(_, other)| other).collect::<Vec<_>>(), all[..6]);
         }
-        assert_eq!(Neighbours::among(queries, &others[..2 * d], d, 6).k(), 2);
-        assert_eq!(Neighbours::among(queries, &[], d, 6).k(), 0);
+        assert_eq!(among(queries, &others[..2 * d], d, 6).k(), 2);
+        assert_eq!(among(queries, &[], d, 6).k(), 0);
     }
 
     #[test]
@@ -315,9 +348,10 @@ mod tests {
         let rows = random(n, d);
         let groups: Vec<usize> = (0..n).map(|cell| cell * cell % 3).collect();
         let (neighbours, sums) =
-            Neighbours::with_sums(&rows, d, k, &groups, 3, &|_, sums| sums.to_vec());
-        assert_eq!(neighbours, Neighbours::new(&rows, d, k));
-        let expected = crate::distances::distance_sums(&rows, d, &groups, 3);
+            Neighbours::with_sums(&rows, d, k, &groups, 3, &|_, sums| sums.to_vec(), &Silent)
+                .unwrap();
+        assert_eq!(neighbours, found(&rows, d, k));
+        let expected = crate::distances::distance_sums(&rows, d, &groups, 3, &Silent).unwrap();
         let pairs = sums.concat().into_iter().zip(expected);
         assert!(pairs.clone().count() == 3 * n);
         assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() <= 1e-3 * b));
@@ -325,7 +359,7 @@ mod tests {
 
     #[test]
     fn copies_are_found_in_order_but_never_the_cell_itself() {
-        let neighbours = Neighbours::new(&[1.0; 12], 3, 2);
+        let neighbours = found(&[1.0; 12], 3, 2);
         let numbers: Vec<Vec<usize>> =
             neighbours.cells().map(|cell| cell.iter().map(|&(_, other)| other).collect()).collect();
         assert_eq!(numbers, [[1, 2], [0, 2], [0, 1], [0, 1]]);
@@ -333,9 +367,25 @@ mod tests {
 
     #[test]
     fn few_cells_and_nonsense_do_no_harm() {
-        assert_eq!(Neighbours::new(&[], 3, 2).cells().count(), 0);
-        let alone = Neighbours::new(&[1.0, 2.0, 3.0], 3, 2);
+        assert_eq!(found(&[], 3, 2).cells().count(), 0);
+        let alone = found(&[1.0, 2.0, 3.0], 3, 2);
         assert_eq!((alone.k(), alone.cells().count()), (0, 1));
-        assert_eq!(Neighbours::new(&[f32::NAN, 1.0, 2.0, 3.0], 1, 2).k(), 2);
+        assert_eq!(found(&[f32::NAN, 1.0, 2.0, 3.0], 1, 2).k(), 2);
+    }
+
+    #[test]
+    fn every_tile_asks_whether_to_go_on() {
+        let rows = random(3 * TILE, 4);
+        let tiles = 3 * (3 * TILE).div_ceil(QUERIES);
+        let all = |observer: &dyn Observer| Neighbours::new(&rows, 4, 3, observer);
+        assert!(questions(all) > tiles);
+        assert!(questions(|observer| Neighbours::watched(&rows, 4, 3, observer)) > tiles);
+        assert!(questions(|observer| Neighbours::among(&rows, &rows, 4, 3, observer)) > tiles);
+        let groups = vec![0; 3 * TILE];
+        let none = |_: usize, _: &[f64]| ();
+        let sums = |observer: &dyn Observer| {
+            Neighbours::with_sums(&rows, 4, 3, &groups, 1, &none, observer)
+        };
+        assert!(questions(sums) > tiles);
     }
 }

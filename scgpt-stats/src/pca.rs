@@ -6,6 +6,7 @@ mod eigen;
 mod subspace;
 
 use rayon::prelude::*;
+use scgpt_data::{Observer, Result};
 use serde::{Deserialize, Serialize};
 
 pub use self::{correlations::Correlations, eigen::largest_eigenpairs, subspace::Subspace};
@@ -20,15 +21,17 @@ const ROWS: usize = 128;
 /// `d² + d` numbers whatever the number of cells.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_stats::Products;
 ///
 /// // Two values of three cells that vary along one line; cells may come in any number of blocks.
 /// let mut products = Products::new(2);
-/// products.add_rows(&[0.0, 0.0, 1.0, 1.0]);
+/// products.add_rows(&[0.0, 0.0, 1.0, 1.0], &Silent)?;
 /// products.add(&[(vec![0, 1], vec![2.0, 2.0])]);
-/// let principal = products.principal(2);
+/// let principal = products.principal(2, &Silent)?;
 /// assert!((principal.shares()[0] - 1.0).abs() < 1e-12);
 /// assert!((principal.project(&[0, 1], &[2.0, 2.0])[0] - 2f32.sqrt()).abs() < 1e-6);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Products {
@@ -70,10 +73,14 @@ impl Products {
     }
 
     /// As [`add`](Self::add), for cells given as whole rows, `[n, d]` row-major.
-    pub fn add_rows(&mut self, rows: &[f32]) {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn add_rows(&mut self, rows: &[f32], observer: &dyn Observer) -> Result<()> {
         let d = self.sums.len();
         self.n += rows.len() / d.max(1);
         for block in rows.chunks(d.max(1) * ROWS) {
+            observer.check_cancelled()?;
             for row in block.chunks_exact(d) {
                 self.sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
             }
@@ -85,6 +92,7 @@ impl Products {
                 }
             });
         }
+        Ok(())
     }
 
     /// Adds `shift`, `[d]`, to the values of `n` of the cells, as if it had been added before; the
@@ -100,7 +108,10 @@ impl Products {
     }
 
     /// The `n` directions in which the cells vary most; fewer if cells have fewer values.
-    pub fn principal(mut self, n: usize) -> Principal {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn principal(mut self, n: usize, observer: &dyn Observer) -> Result<Principal> {
         let d = self.sums.len();
         let cells = self.n.max(1) as f64;
         let mean: Vec<f64> = self.sums.iter().map(|sum| sum / cells).collect();
@@ -112,7 +123,8 @@ impl Products {
             }
         }
         let total: f64 = (0..d).map(|i| self.of_pairs[i * d + i]).sum();
-        Principal::new(largest_eigenpairs(&self.of_pairs, d, n), &mean, total)
+        let pairs = largest_eigenpairs(&self.of_pairs, d, n, observer)?;
+        Ok(Principal::new(pairs, &mean, total))
     }
 }
 
@@ -212,7 +224,7 @@ fn standard_factor(mean: f64, square: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     /// Cells whose value `i` has spread `spreads[i]`, some values left out as zeros.
     #[allow(clippy::cast_possible_truncation, reason = "test data")]
@@ -231,7 +243,7 @@ mod tests {
         let cells = cells(500, &[1.0, 9.0, 3.0, 0.0, 6.0]);
         let mut products = Products::new(5);
         products.add(&cells);
-        let principal = products.principal(9);
+        let principal = products.principal(9, &Silent).unwrap();
         assert_eq!((principal.n(), principal.shares().len()), (5, 5));
         assert!((principal.shares().iter().sum::<f64>() - 1.0).abs() < 1e-9);
         assert!(principal.shares().is_sorted_by(|a, b| a >= b));
@@ -266,11 +278,11 @@ mod tests {
         for (indices, values) in &cells {
             let mut row = [0.5, 0.0, -2.0];
             indices.iter().zip(values).for_each(|(&i, x)| row[i as usize] += x);
-            rows.add_rows(&row);
+            rows.add_rows(&row, &Silent).unwrap();
         }
         let pairs = plain.of_pairs.iter().zip(&rows.of_pairs);
         assert!(pairs.chain(plain.sums.iter().zip(&rows.sums)).all(|(a, b)| (a - b).abs() < 1e-4));
-        let principal = rows.principal(2);
+        let principal = rows.principal(2, &Silent).unwrap();
         let (indices, values) = &cells[7];
         let mut row = [0.5, 0.0, -2.0];
         indices.iter().zip(values).for_each(|(&i, x)| row[i as usize] += x);
@@ -281,10 +293,10 @@ mod tests {
 
     #[test]
     fn no_cells_and_constant_cells_have_no_variance() {
-        assert_eq!(Products::new(0).principal(3).n(), 0);
+        assert_eq!(Products::new(0).principal(3, &Silent).unwrap().n(), 0);
         let mut products = Products::new(2);
         products.add(&vec![(vec![0, 1], vec![1.0, 2.0]); 4]);
-        let principal = products.principal(2);
+        let principal = products.principal(2, &Silent).unwrap();
         assert!(principal.project(&[0, 1], &[1.0, 2.0]).iter().all(|x| x.abs() < 1e-6));
         assert!(principal.shares().iter().all(|share| share.abs() < 1e-9));
     }

@@ -1,7 +1,7 @@
 //! [`principal_plane`]: cells on the plane of their two leading principal components.
 
 use rayon::prelude::*;
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Observer, Purpose, Result};
 
 /// Rounds of subspace iteration; more than enough for a picture.
 const ROUNDS: usize = 30;
@@ -11,10 +11,17 @@ const ROUNDS: usize = 30;
 ///
 /// By subspace iteration on the centred rows; the sign of an axis is such that its largest loading
 /// is positive, so the same rows always give the same map.
-pub fn principal_plane(rows: &[f32], d: usize) -> (Vec<[f32; 2]>, [f64; 2]) {
+///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+pub fn principal_plane(
+    rows: &[f32],
+    d: usize,
+    observer: &dyn Observer,
+) -> Result<(Vec<[f32; 2]>, [f64; 2])> {
     let n = rows.len() / d.max(1);
     if n == 0 {
-        return (Vec::new(), [0.0; 2]);
+        return Ok((Vec::new(), [0.0; 2]));
     }
     let mut mean = vec![0.0; d];
     for row in rows.chunks_exact(d) {
@@ -34,6 +41,7 @@ pub fn principal_plane(rows: &[f32], d: usize) -> (Vec<[f32; 2]>, [f64; 2]) {
         let key = Keyed::new(0, Purpose::Simulate, component, 0);
         let mut axis: Vec<f64> = (0..d as u64).map(|i| key.uniform(i) - 0.5).collect();
         for _ in 0..ROUNDS {
+            observer.check_cancelled()?;
             orthonormalise(&mut axis, &axes);
             // One multiplication by the covariance: Xᵀ (X a), with X centred.
             let scores = project(&axis);
@@ -54,7 +62,7 @@ pub fn principal_plane(rows: &[f32], d: usize) -> (Vec<[f32; 2]>, [f64; 2]) {
         |scores: &[f64]| scores.iter().map(|s| s * s).sum::<f64>() / total.max(f64::MIN_POSITIVE);
     #[allow(clippy::cast_possible_truncation, reason = "positions in a picture")]
     let points = x.iter().zip(&y).map(|(&x, &y)| [x as f32, y as f32]).collect();
-    (points, [share(&x), share(&y)])
+    Ok((points, [share(&x), share(&y)]))
 }
 
 /// Makes `axis` orthogonal to `others` and of length 1; an axis of a space without further
@@ -76,7 +84,10 @@ fn scale(axis: &mut [f64], factor: f64) {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
+    use crate::patience::questions;
 
     #[test]
     fn axes_of_most_variance_are_found() {
@@ -89,11 +100,11 @@ mod tests {
                 [3.0 * a + 7.0, 3.0 * a, b]
             })
             .collect();
-        let (points, [first, second]) = principal_plane(&rows, 3);
+        let (points, [first, second]) = principal_plane(&rows, 3, &Silent).unwrap();
         assert!(first > 0.9 && (first + second - 1.0).abs() < 1e-6, "{first} {second}");
         let spread = |axis: usize| points.iter().map(|p| p[axis].abs()).fold(0.0, f32::max);
         assert!((spread(0) - 1.5 * 2f32.sqrt()).abs() < 0.1 && (spread(1) - 0.5).abs() < 0.05);
-        assert_eq!(points, principal_plane(&rows, 3).0);
+        assert_eq!(points, principal_plane(&rows, 3, &Silent).unwrap().0);
     }
 
     #[test]
@@ -107,7 +118,7 @@ mod tests {
                 centre + key.uniform(i) as f32 - 0.5
             })
             .collect();
-        let (points, _) = principal_plane(&rows, 8);
+        let (points, _) = principal_plane(&rows, 8, &Silent).unwrap();
         let distance =
             |a: usize, b: usize| (points[a][0] - points[b][0]).hypot(points[a][1] - points[b][1]);
         for (a, b) in (0..300).flat_map(|a| (0..a).map(move |b| (a, b))) {
@@ -117,8 +128,14 @@ mod tests {
 
     #[test]
     fn constant_rows_are_a_point() {
-        let (points, shares) = principal_plane(&[1.0; 12], 3);
+        let (points, shares) = principal_plane(&[1.0; 12], 3, &Silent).unwrap();
         assert!(points.iter().all(|p| p.iter().all(|x| x.abs() < 1e-5)));
         assert!(shares.iter().all(|share| share.is_finite()));
+    }
+
+    #[test]
+    fn every_round_asks_whether_to_go_on() {
+        let rows: Vec<f32> = (0..90_u8).map(f32::from).collect();
+        assert_eq!(questions(|observer| principal_plane(&rows, 3, observer)), 2 * ROUNDS);
     }
 }

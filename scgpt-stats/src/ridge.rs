@@ -1,6 +1,7 @@
 //! [`Ridge`]: a linear map from rows of numbers to rows of numbers, by regularised least squares.
 
 use nalgebra::{DMatrix, SymmetricEigen};
+use scgpt_data::{Observer, Result};
 
 use crate::pca::dot;
 
@@ -19,13 +20,15 @@ const EXPONENTS: std::ops::RangeInclusive<i32> = -14..=4;
 /// parameter.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_stats::Ridge;
 ///
 /// // Five rows of one number, each mapped to its double and its negative.
 /// let x = [1.0, 2.0, 3.0, 4.0, 5.0];
 /// let y: Vec<f64> = x.iter().flat_map(|x| [2.0 * x, -x]).collect();
-/// let mapped = Ridge::new(&x, &y, [1, 2]).map(&[7.0]);
+/// let mapped = Ridge::new(&x, &y, [1, 2], &Silent)?.map(&[7.0]);
 /// assert!((mapped[0] - 14.0).abs() < 1e-4 && (mapped[1] + 7.0).abs() < 1e-4);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ridge {
@@ -40,18 +43,30 @@ impl Ridge {
     /// The map from rows of `k` to rows of `m` numbers that fits `x`, `[n, k]`, and `y`, `[n, m]`,
     /// both row-major. Without rows it maps everything to zeros.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If `x` and `y` have different numbers of rows.
-    pub fn new(x: &[f64], y: &[f64], dims: [usize; 2]) -> Self {
-        Self::by(x, y, dims, least_penalty)
+    pub fn new(x: &[f64], y: &[f64], dims: [usize; 2], observer: &dyn Observer) -> Result<Self> {
+        Self::by(x, y, dims, least_penalty, observer)
     }
 
     /// As [`new`](Self::new), with a penalty of one's own.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If `x` and `y` have different numbers of rows.
-    pub fn with_penalty(x: &[f64], y: &[f64], dims: [usize; 2], penalty: f64) -> Self {
-        Self::by(x, y, dims, |_, _, _, _| penalty)
+    pub fn with_penalty(
+        x: &[f64],
+        y: &[f64],
+        dims: [usize; 2],
+        penalty: f64,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        Self::by(x, y, dims, |_, _, _, _| penalty, observer)
     }
 
     /// The map with the penalty that `choose` takes, as [`least_penalty`] does.
@@ -60,15 +75,17 @@ impl Ridge {
         y: &[f64],
         [k, m]: [usize; 2],
         choose: impl FnOnce(&[f64], &[f64], f64, usize) -> f64,
-    ) -> Self {
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let n = y.len() / m.max(1);
         assert_eq!(x.len(), n * k, "x and y have different numbers of rows");
         let (x, x_mean) = centred(x, n, k);
         let (y, y_mean) = centred(y, n, m);
-        let SymmetricEigen { eigenvalues, eigenvectors } = SymmetricEigen::new(x.tr_mul(&x));
+        let SymmetricEigen { eigenvalues, eigenvectors } =
+            SymmetricEigen::new(products(&x, &x, observer)?);
         let values: Vec<f64> = eigenvalues.iter().map(|value| value.max(0.0)).collect();
         // What y has along each direction, `[k, m]`.
-        let along = eigenvectors.tr_mul(&x.tr_mul(&y));
+        let along = eigenvectors.tr_mul(&products(&x, &y, observer)?);
         let squares: Vec<f64> = along.row_iter().map(|row| row.norm_squared()).collect();
         let penalty = choose(&values, &squares, y.norm_squared(), n);
         let mut scaled = along;
@@ -78,7 +95,7 @@ impl Ridge {
         }
         // Columns of nalgebra come one after the other: `[k, m]` there is `[m, k]` here.
         let weights = (eigenvectors * scaled).as_slice().to_vec();
-        Self { x_mean, y_mean, weights, penalty }
+        Ok(Self { x_mean, y_mean, weights, penalty })
     }
 
     /// What a row of `k` numbers is mapped to, `[m]`.
@@ -112,6 +129,16 @@ impl Ridge {
 }
 
 /// The columns less their means, and the means.
+/// `xᵀ y`, column by column.
+fn products(x: &DMatrix<f64>, y: &DMatrix<f64>, observer: &dyn Observer) -> Result<DMatrix<f64>> {
+    let mut products = DMatrix::zeros(x.ncols(), y.ncols());
+    for (mut product, y) in products.column_iter_mut().zip(y.column_iter()) {
+        observer.check_cancelled()?;
+        x.tr_mul_to(&y, &mut product);
+    }
+    Ok(products)
+}
+
 fn centred(rows: &[f64], n: usize, width: usize) -> (DMatrix<f64>, Vec<f64>) {
     let mut matrix = DMatrix::from_row_slice(n, width, rows);
     let mut means = Vec::with_capacity(width);
@@ -143,9 +170,10 @@ fn least_penalty(values: &[f64], squares: &[f64], total: f64, n: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     use super::*;
+    use crate::patience::questions;
 
     /// Rows of three numbers and what a planted map makes of them, with noise.
     fn planted(n: u64, noise: f64) -> (Vec<f64>, Vec<f64>) {
@@ -162,7 +190,7 @@ mod tests {
     #[test]
     fn a_planted_map_is_found() {
         let (x, y) = planted(40, 0.0);
-        let ridge = Ridge::new(&x, &y, [3, 2]);
+        let ridge = Ridge::new(&x, &y, [3, 2], &Silent).unwrap();
         for (x, y) in x.chunks(3).zip(y.chunks(2)) {
             let mapped = ridge.map(x);
             assert!(mapped.iter().zip(y).all(|(a, b)| (a - b).abs() < 1e-4), "{mapped:?} {y:?}");
@@ -172,9 +200,9 @@ mod tests {
     #[test]
     fn the_penalty_is_near_that_of_leaving_each_row_out() {
         let (x, y) = planted(24, 4.0);
-        let ridge = Ridge::new(&x, &y, [3, 2]);
+        let ridge = Ridge::new(&x, &y, [3, 2], &Silent).unwrap();
         // With so much noise the penalty is not nothing, and with what there is to learn not all.
-        let loose = Ridge::new(&planted(24, 0.0).0, &planted(24, 0.0).1, [3, 2]);
+        let loose = Ridge::new(&planted(24, 0.0).0, &planted(24, 0.0).1, [3, 2], &Silent).unwrap();
         assert!(
             ridge.penalty() > 100.0 * loose.penalty(),
             "{} {}",
@@ -184,7 +212,7 @@ mod tests {
         // Of noise alone nothing is learned: everything is mapped to about the mean.
         let key = Keyed::new(5, Purpose::Simulate, 0, 0);
         let noise: Vec<f64> = (0..2 * 24).map(|i| key.normal(2 * i)).collect();
-        let ridge = Ridge::new(&x, &noise, [3, 2]);
+        let ridge = Ridge::new(&x, &noise, [3, 2], &Silent).unwrap();
         let far = x.chunks(3).flat_map(|x| ridge.map(x)).map(f64::abs).fold(0.0, f64::max);
         assert!(far < 0.6, "{far}");
     }
@@ -192,18 +220,25 @@ mod tests {
     #[test]
     fn the_stronger_the_penalty_the_nearer_to_the_means() {
         let (x, y) = planted(40, 0.0);
-        let free = Ridge::new(&x, &y, [3, 2]);
+        let free = Ridge::new(&x, &y, [3, 2], &Silent).unwrap();
         let far = |ridge: &Ridge| (ridge.map(&x[..3])[0] - ridge.means()[0]).abs();
-        let held = Ridge::with_penalty(&x, &y, [3, 2], 1e9 * (1.0 + free.penalty()));
+        let held =
+            Ridge::with_penalty(&x, &y, [3, 2], 1e9 * (1.0 + free.penalty()), &Silent).unwrap();
         assert!(far(&held) < 1e-3 && far(&free) > 0.1, "{} {}", far(&held), far(&free));
-        let same = Ridge::with_penalty(&x, &y, [3, 2], free.penalty());
+        let same = Ridge::with_penalty(&x, &y, [3, 2], free.penalty(), &Silent).unwrap();
         assert_eq!(same.map(&x[..3]), free.map(&x[..3]));
     }
 
     #[test]
     fn columns_that_never_vary_and_few_rows_are_no_harm() {
-        let ridge = Ridge::new(&[2.0, 2.0], &[1.0, 3.0], [1, 1]);
+        let ridge = Ridge::new(&[2.0, 2.0], &[1.0, 3.0], [1, 1], &Silent).unwrap();
         assert_eq!(ridge.map(&[9.0]), [2.0]);
-        assert_eq!(Ridge::new(&[], &[], [2, 1]).map(&[1.0, 1.0]), [0.0]);
+        assert_eq!(Ridge::new(&[], &[], [2, 1], &Silent).unwrap().map(&[1.0, 1.0]), [0.0]);
+    }
+
+    #[test]
+    fn every_column_asks_whether_to_go_on() {
+        let (x, y) = planted(24, 0.5);
+        assert_eq!(questions(|observer| Ridge::new(&x, &y, [3, 2], observer)), 3 + 2);
     }
 }

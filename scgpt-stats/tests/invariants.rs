@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use proptest::{array::uniform3, collection::vec, prelude::*};
+use scgpt_data::Silent;
 use scgpt_stats::{
     Graph, Products, SparseCell, adjusted_rand_index, area_under_roc, first_halves, leiden,
     matching_accuracy, mean_ranks, normalised_mutual_information, pearson, silhouettes, stratified,
@@ -67,10 +68,10 @@ proptest! {
 
     #[test]
     fn silhouettes_are_shares_and_know_no_unit((rows, codes) in classes()) {
-        let found = silhouettes(&rows, 3, &codes);
+        let found = silhouettes(&rows, 3, &codes, &Silent).unwrap();
         prop_assert!(found.iter().all(|x| (-1.0..=1.0).contains(x)), "{:?}", found);
         let moved: Vec<f32> = rows.iter().map(|x| 4.0 * x + 1.0).collect();
-        let others = silhouettes(&moved, 3, &codes);
+        let others = silhouettes(&moved, 3, &codes, &Silent).unwrap();
         prop_assert!(found.iter().zip(&others).all(|(a, b)| (a - b).abs() < 1e-3));
         for (cell, code) in codes.iter().enumerate() {
             let is_alone = codes.iter().filter(|other| *other == code).count() == 1;
@@ -91,7 +92,7 @@ proptest! {
         };
         let second: Vec<[f32; 3]> = first.iter().zip(&noise).map(blur).collect();
         let found = |a: &[[f32; 3]], b: &[[f32; 3]]| {
-            matching_accuracy(a.as_flattened(), b.as_flattened(), 3)
+            matching_accuracy(a.as_flattened(), b.as_flattened(), 3, &Silent).unwrap()
         };
         let share = found(&first, &second);
         prop_assert!((0.0..=1.0).contains(&share));
@@ -113,7 +114,7 @@ proptest! {
         (n, edges) in graph(), seed in 0..5_u64, resolution in 0.2..2.0_f64,
     ) {
         let graph = Graph::from_edges(n, edges);
-        let found = leiden(&graph, resolution, seed);
+        let found = leiden(&graph, resolution, seed, &Silent).unwrap();
         let n_found = found.iter().max().unwrap() + 1;
         let sizes: Vec<usize> =
             (0..n_found).map(|c| found.iter().filter(|&&other| other == c).count()).collect();
@@ -139,7 +140,7 @@ proptest! {
             let (first, second) = cells.split_at(at.min(cells.len()));
             products.add(first);
             products.add(second);
-            products.principal(3)
+            products.principal(3, &Silent).unwrap()
         };
         let found = principal(&cells, 0);
         let shares: f64 = found.shares().iter().sum();
@@ -213,7 +214,7 @@ proptest! {
         let ranks = mean_ranks(&scores);
         prop_assert!((ranks.iter().sum::<f64>() - n * (n - 1.0) / 2.0).abs() < 1e-9);
         let area = |f: fn(f32) -> f32| {
-            area_under_roc(&scores.iter().map(|&x| f(x)).collect::<Vec<_>>(), &answers)
+            area_under_roc(&scores.iter().map(|&x| f(x)).collect::<Vec<_>>(), &answers, &Silent).unwrap()
         };
         if let (Some(up), Some(down), Some(bent)) = (area(|x| x), area(|x| -x), area(f32::exp)) {
             prop_assert!((0.0..=1.0).contains(&up) && (up + down - 1.0).abs() < 1e-9);

@@ -286,7 +286,7 @@ impl<'a> Annotation<'a> {
                 &self.config.training,
                 |training| AnnotateExperiment::new(&self, &session, training),
                 |trial| {
-                    MethodScores::add(&mut methods, trial.verdict.methods());
+                    MethodScores::add(&mut methods, trial.verdict.methods(observer)?);
                     Ok(())
                 },
             )?;
@@ -320,7 +320,7 @@ impl<'a> Annotation<'a> {
             let training = TrainConfig { seed, ..training.clone() };
             let experiment = AnnotateExperiment::new(self, session, training);
             let (parts, verdict) = experiment.simple(source, method)?;
-            MethodScores::add(methods, verdict.methods());
+            MethodScores::add(methods, verdict.methods(session.observer)?);
             Ok(Finished { parts, trained: None, verdict })
         };
         let first = trial(0)?;

@@ -390,12 +390,12 @@ impl<'a> Integration<'a> {
             |trial| {
                 observer.begin("scoring", 0);
                 let rows = trial.verdict.all_rows()?;
-                scores.push(judge.judge(&rows, trial.trained.network.d_model)?);
+                scores.push(judge.judge(&rows, trial.trained.network.d_model, observer)?);
                 Ok(())
             },
         )?;
         let rows = first.verdict.all_rows()?;
-        let mosaic = self.mosaic_scores(&rows, first.trained.network.d_model)?;
+        let mosaic = self.mosaic_scores(&rows, first.trained.network.d_model, observer)?;
         let ablated =
             if self.options.ablate { cells.ablate(compared, &judge)? } else { Vec::new() };
         let asked_by = Some(IntegrateMethod::Network);
@@ -433,7 +433,7 @@ impl<'a> Integration<'a> {
             gene_names: &GeneNames::found_in(&panel.gene_column),
             seed: self.config.training.seed,
         };
-        let map = Map::of(&shown, source, &rows, first.trained.network.d_model)?;
+        let map = Map::of(&shown, source, &rows, first.trained.network.d_model, observer)?;
         let source = source.summary();
         let report = IntegrateReport {
             chosen,

@@ -36,7 +36,7 @@ use std::path::Path;
 
 use burn::prelude::Device;
 use scgpt_data::{
-    CellQuery, CellSplit, ChosenCells, EpochOrder, Existing, ShardFolder, SpecialToken,
+    CellQuery, CellSplit, ChosenCells, EpochOrder, Existing, Observer, ShardFolder, SpecialToken,
 };
 use scgpt_eval::doubts_of_shards;
 use scgpt_model::{Adapters, GeneRows, NetworkPart, Preprocess, ScgptConfig};
@@ -200,13 +200,15 @@ impl<'a> Pretraining<'a> {
     /// that [`start`](PretrainConfig::start) asks for.
     ///
     /// # Errors
-    /// If the shards are broken.
-    pub fn untrained(&self) -> Result<Embedder> {
+    /// If the shards are broken;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn untrained(&self, observer: &dyn Observer) -> Result<Embedder> {
         let StartingNetwork { config, preprocess, .. } = &self.start.network;
         let cells = self.cells()?;
         let (seed, vocab) = (self.config.training.seed, self.shards.vocab());
-        let co_expression = |n| self.co_expression(&cells, n);
-        let beginning = self.start.network.begin(seed, vocab, self.device, co_expression)?;
+        let co_expression = |n| self.co_expression(&cells, n, observer);
+        let beginning =
+            self.start.network.begin(seed, vocab, self.device, co_expression, observer)?;
         Embedder::new(beginning.model, config.clone(), *preprocess, vocab.clone())
     }
 
@@ -216,8 +218,13 @@ impl<'a> Pretraining<'a> {
     }
 
     /// How genes vary together over the cells that are trained on, along `n` directions.
-    fn co_expression(&self, cells: &TrainingCells<'_>, n: usize) -> Result<CoExpression> {
-        CoExpression::of(cells, &some(&self.split, CoExpression::CELLS), n)
+    fn co_expression(
+        &self,
+        cells: &TrainingCells<'_>,
+        n: usize,
+        observer: &dyn Observer,
+    ) -> Result<CoExpression> {
+        CoExpression::of(cells, &some(&self.split, CoExpression::CELLS), n, observer)
     }
 
     /// Trains. The network is then in `model` in the folder of the run.
@@ -272,8 +279,8 @@ impl<'a> Pretraining<'a> {
         let trained = run.train(
             &task,
             &start.network,
-            |n| self.co_expression(&task.cells, n),
-            |model| start.network.fit_heads(model, &task, device),
+            |n| self.co_expression(&task.cells, n, &watch),
+            |model| start.network.fit_heads(model, &task, device, &watch),
         )?;
         let report = PretrainReport::new(config, PretrainData::of(&task, options), &trained);
         write_model(

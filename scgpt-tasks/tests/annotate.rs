@@ -82,7 +82,7 @@ fn cells_of_a_type_that_was_never_seen_are_unknown() {
             cells().filter(|(cell, _)| cell.is_unknown).count() as f64 / cells().count() as f64
         };
         let scores: Vec<f32> = annotated.cells.iter().map(|cell| cell.strangeness).collect();
-        let area = area_under_roc(&scores, &is_other).unwrap();
+        let area = area_under_roc(&scores, &is_other, &Silent).unwrap().unwrap();
         let (others, known) = (rejected(true), rejected(false));
         assert!(area > 0.7 && known < 0.15, "{unknown_score:?} {area:.3} {others:.3} {known:.3}");
         if unknown_score == UnknownScore::default() {

@@ -79,7 +79,7 @@ fn a_simple_method_is_an_artefact() {
             let annotated = annotated.unwrap();
             assert!(annotated.report.model.is_none() && annotated.held_out_accuracy.is_none());
             let scores: Vec<f32> = annotated.cells.iter().map(|cell| cell.strangeness).collect();
-            let area = area_under_roc(&scores, &is_other).unwrap();
+            let area = area_under_roc(&scores, &is_other, &Silent).unwrap().unwrap();
             if unknown_score == UnknownScore::default() {
                 assert!(area > 0.9, "{method:?} {area}");
             }

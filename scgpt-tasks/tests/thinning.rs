@@ -223,8 +223,8 @@ fn the_network_before_training_is_the_one_that_training_begins_with() {
     let [random, spectral] = [GeneStart::Random, GeneStart::Spectral].map(config);
     let prepare = |config| Pretraining::prepare(config, &options, &device).unwrap();
     let _alone = TRAINING.lock().unwrap_or_else(PoisonError::into_inner);
-    let start = embed(&prepare(&spectral).untrained().unwrap());
-    assert_ne!(start, embed(&prepare(&random).untrained().unwrap()));
+    let start = embed(&prepare(&spectral).untrained(&Silent).unwrap());
+    assert_ne!(start, embed(&prepare(&random).untrained(&Silent).unwrap()));
     let report = prepare(&spectral).run(&Unwatched).unwrap();
     assert_eq!(report.best.as_ref().unwrap().step, 0, "{:?}", shares(&report.curves.validation));
     assert!(report.kept_start.is_some());

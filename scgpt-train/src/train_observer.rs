@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use scgpt_data::Observer;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
@@ -45,6 +46,13 @@ pub trait TrainObserver: Sync {
     /// goes on.
     fn is_cancelled(&self) -> bool {
         false
+    }
+}
+
+/// Work around the steps asks as well whether to go on; how far it is, is not told.
+impl Observer for &dyn TrainObserver {
+    fn is_cancelled(&self) -> bool {
+        TrainObserver::is_cancelled(*self)
     }
 }
 

@@ -120,7 +120,7 @@ pub(crate) fn run(args: &CellsArgs, printer: Printer) -> Result<()> {
     let added: Vec<_> = found.column().into_iter().collect();
     let choice = args.page.colors.choice(&added, &[], (&layer, &GeneNames::BEST));
     let page = |path| {
-        let page = found.page(&mut source, &name, (&rows, width), &choice)?;
+        let page = found.page(&mut source, &name, (&rows, width), &choice, &bar)?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
     };
     let page = page_path.map(page).transpose()?;

@@ -163,7 +163,7 @@ fn separations(args: &DemoArgs, printer: Printer) -> Result<Vec<Separation>> {
     let [shards, run] = ["shards", "run"].map(|name| folder.join(name));
     let settings = read_settings(&run.join("config.toml"))?;
     let places = PretrainOptions::new(&shards, &run);
-    let untrained = Pretraining::prepare(&settings, &places, &device)?.untrained()?;
+    let untrained = Pretraining::prepare(&settings, &places, &device)?.untrained(&bar)?;
     let trained = Embedder::open(&run.join("model"), &device, scgpt_model::Strictness::Strict)?;
     let before = match settings.start {
         GeneStart::Spectral => "Model before training (spectral start)",
@@ -171,19 +171,20 @@ fn separations(args: &DemoArgs, printer: Printer) -> Result<Vec<Separation>> {
     };
     let mut separate = |name: &str, embedder: &Embedder| -> Result<Separation> {
         let embedding = embedder.embed(&mut source, &options, &bar)?;
-        Ok(Separation::of_spool(name, &embedding.rows, &labels, args.seed)?)
+        Ok(Separation::of_spool(name, &embedding.rows, &labels, args.seed, &bar)?)
     };
     let mut separations =
         vec![separate(before, &untrained)?, separate("Model after training", &trained)?];
     let baseline = hvg_pca(&mut source, &BaselineOptions::default(), &bar)?;
-    bar.finish();
     separations.push(Separation::new(
         "Variable genes and PCA",
         &baseline.rows,
         baseline.n_components,
         &labels,
         args.seed,
+        &bar,
     )?);
+    bar.finish();
     Ok(separations)
 }
 

@@ -135,7 +135,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let made = page_path.map(|path| {
         let names = GeneNames { column: Some(report.genes.column.clone()), ..gene_names };
         let choice = args.page.colors.choice(&clusters, &[], (&layer, &names));
-        let page = embedding.page(&mut source, &choice, found.shown())?;
+        let page = embedding.page(&mut source, &choice, found.shown(), &bar)?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
     });
     let made = made.transpose()?;

@@ -123,8 +123,8 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     let made = page_path.map(|path| {
         let names = GeneNames { column: Some(report.genes.column.clone()), ..names.1.clone() };
         let added = [(ERROR.to_owned(), cells.errors.clone())];
-        let page = cells
-            .page(&mut source, &args.page.colors.choice(&added, &[], (&options.layer, &names)))?;
+        let choice = args.page.colors.choice(&added, &[], (&options.layer, &names));
+        let page = cells.page(&mut source, &choice, &bar)?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
     });
     let made = made.transpose()?;

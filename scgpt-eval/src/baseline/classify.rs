@@ -106,20 +106,23 @@ impl SimpleMethods {
         };
         observer.begin("fitting simple methods", 0);
         let positions = space.positions(&learned);
-        let rule = |method: &SimpleMethod| match method {
-            SimpleMethod::Logistic => {
-                let learned = (learned.as_slice(), classes.as_slice());
-                let tuning = tuning.as_ref().map_or(learned, |(cells, classes)| (cells, classes));
-                Rule::logistic(learned, tuning, space.n_genes())
-            }
-            SimpleMethod::Neighbours => Rule::neighbours(positions.clone(), classes.clone()),
-            SimpleMethod::Centroid => {
-                Rule::centroid(&positions, space.width(), &classes, cells.n_classes)
-            }
+        let rule = |method: &SimpleMethod| {
+            Ok(match method {
+                SimpleMethod::Logistic => {
+                    let learned = (learned.as_slice(), classes.as_slice());
+                    let tuning =
+                        tuning.as_ref().map_or(learned, |(cells, classes)| (cells, classes));
+                    Rule::logistic(learned, tuning, space.n_genes(), observer)?
+                }
+                SimpleMethod::Neighbours => Rule::neighbours(positions.clone(), classes.clone()),
+                SimpleMethod::Centroid => {
+                    Rule::centroid(&positions, space.width(), &classes, cells.n_classes)
+                }
+            })
         };
         Ok(Self {
             n_classes: cells.n_classes,
-            rules: methods.iter().map(rule).collect(),
+            rules: methods.iter().map(rule).collect::<Result<_>>()?,
             largest: rule::most(&classes, cells.n_classes, &[]),
             space,
         })
@@ -150,15 +153,15 @@ impl SimpleMethods {
             strangeness: None,
         };
         let of = |rule: &Rule| {
-            let said = rule.scores(&cells, &positions, self.n_classes);
-            ClassBaseline {
+            let said = rule.scores(&cells, &positions, self.n_classes, observer)?;
+            Ok(ClassBaseline {
                 method: Some(rule.method()),
                 name: rule.method().name().into(),
                 classes: said.iter().map(CellScore::class).collect(),
                 strangeness: Some(said.iter().map(|cell| cell.strangeness).collect()),
-            }
+            })
         };
-        Ok(self.rules.iter().map(of).chain([largest]).collect())
+        self.rules.iter().map(of).chain([Ok(largest)]).collect()
     }
 
     /// One of the methods with all that it needs; `None` if it was not fitted.
@@ -190,8 +193,11 @@ impl ClassMethod {
 
     /// A score for each class, `[n, k]`, and how strange each cell is by the method's own measure. The
     /// largest score is that of the class; their scale is to be calibrated.
-    pub fn scores(&self, cells: &[SparseCell]) -> Vec<CellScore> {
-        self.rule.scores(cells, &self.space.positions(cells), self.n_classes)
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if the observer says so.
+    pub fn scores(&self, cells: &[SparseCell], observer: &dyn Observer) -> Result<Vec<CellScore>> {
+        self.rule.scores(cells, &self.space.positions(cells), self.n_classes, observer)
     }
 
     /// For each variable gene its token, and how much a unit of its logarithm adds to the score of a class beyond
@@ -317,7 +323,12 @@ mod tests {
             let said = |genes: &[Option<GeneToken>], rows: &[(Vec<u32>, Vec<f32>)]| {
                 let rows = scgpt_data::Csr::of_rows(300, rows.iter().cloned()).unwrap();
                 let cells = method.space().reader(genes, values).cells(rows.rows()).unwrap();
-                method.scores(&cells.cells).iter().map(CellScore::class).collect::<Vec<_>>()
+                method
+                    .scores(&cells.cells, &Silent)
+                    .unwrap()
+                    .iter()
+                    .map(CellScore::class)
+                    .collect::<Vec<_>>()
             };
             let rows: Vec<_> = test
                 .iter()

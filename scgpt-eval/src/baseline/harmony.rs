@@ -12,7 +12,7 @@
 //! with cells · clusters · dimensions.
 
 use rayon::prelude::*;
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Observer, Purpose, Result};
 use scgpt_stats::{KMeans, k_means, unit_rows};
 
 /// Cells for each cluster, and most clusters.
@@ -40,30 +40,39 @@ const BLOCK: f64 = 0.05;
 ///
 /// `batches` are `0..`. The result depends on the seed alone.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Panics
 /// If there are not `d` values a cell.
 ///
 /// # Reference
 /// Korsunsky et al. 2019, with the settings of `harmonypy` 0.0.10. Differs: k-means starts from a
 /// keyed choice of cells.
-pub fn harmony(rows: &[f32], d: usize, batches: &[usize], seed: u64) -> Vec<f32> {
+pub fn harmony(
+    rows: &[f32],
+    d: usize,
+    batches: &[usize],
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<Vec<f32>> {
     assert_eq!(rows.len(), batches.len() * d, "{d} values a cell");
     let mut corrected = rows.to_vec();
     if batches.is_empty() || d == 0 {
-        return corrected;
+        return Ok(corrected);
     }
-    let mut clusters = Clusters::new(&unit_rows(rows, d), d, batches, seed);
+    let mut clusters = Clusters::new(&unit_rows(rows, d), d, batches, seed, observer)?;
     let mut objective = f64::INFINITY;
     for round in 0..ROUNDS {
-        clusters.assign(&unit_rows(&corrected, d), seed.wrapping_add(round as u64));
-        corrected = clusters.correct(rows);
+        clusters.assign(&unit_rows(&corrected, d), seed.wrapping_add(round as u64))?;
+        corrected = clusters.correct(rows)?;
         let change = (objective - clusters.objective) / objective.abs();
         objective = clusters.objective;
         if round > 0 && change < CORRECTED {
             break;
         }
     }
-    corrected
+    Ok(corrected)
 }
 
 /// Soft clusters of cells.
@@ -78,11 +87,17 @@ struct Clusters<'a> {
     /// Cells of each batch in each cluster, `[k, batches]`.
     observed: Vec<f64>,
     objective: f64,
+    observer: &'a dyn Observer,
 }
 
 impl<'a> Clusters<'a> {
-    #[expect(clippy::expect_used, reason = "the search ends early only if it is told to")]
-    fn new(unit: &[f32], d: usize, batches: &'a [usize], seed: u64) -> Self {
+    fn new(
+        unit: &[f32],
+        d: usize,
+        batches: &'a [usize],
+        seed: u64,
+        observer: &'a dyn Observer,
+    ) -> Result<Self> {
         let n = batches.len();
         let mut shares = vec![0.0; batches.iter().max().map_or(0, |last| last + 1)];
         for &batch in batches {
@@ -90,8 +105,7 @@ impl<'a> Clusters<'a> {
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 100")]
         let k = (n as f64 / CELLS_OF_CLUSTER).round().clamp(1.0, MOST_CLUSTERS) as usize;
-        let found = k_means(unit, d, &KMeans { k, rounds: STARTS, seed }, &|| false);
-        let centres = found.expect("centres, as nobody stops the search");
+        let centres = k_means(unit, d, &KMeans { k, rounds: STARTS, seed }, observer)?;
         let k = centres.len() / d;
         let mut clusters = Self {
             d,
@@ -101,13 +115,14 @@ impl<'a> Clusters<'a> {
             shares,
             belongs: vec![0.0; n * k],
             objective: f64::INFINITY,
+            observer,
         };
-        clusters.belongs = clusters.affinities(unit, &unit_rows(&centres, d));
+        clusters.belongs = clusters.affinities(unit, &unit_rows(&centres, d))?;
         clusters.belongs.par_chunks_mut(k).for_each(normalise);
         for cell in 0..n {
             clusters.count(cell, 1.0);
         }
-        clusters
+        Ok(clusters)
     }
 
     /// Adds a cell to the counts of its batch, or takes it out.
@@ -121,18 +136,19 @@ impl<'a> Clusters<'a> {
 
     /// Assigns the cells until the objective changes no more; a cluster with too many cells of a
     /// batch takes fewer of its cells.
-    fn assign(&mut self, unit: &[f32], seed: u64) {
+    fn assign(&mut self, unit: &[f32], seed: u64) -> Result<()> {
         let n = self.batches.len();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of n")]
         let block = ((n as f64 * BLOCK).ceil() as usize).max(1);
         let mut objectives: Vec<f64> = Vec::new();
         for round in 0..CLUSTER_ROUNDS {
-            let centres = self.centres(unit);
-            let affinities = self.affinities(unit, &centres);
+            let centres = self.centres(unit)?;
+            let affinities = self.affinities(unit, &centres)?;
             let key = Keyed::new(seed, Purpose::Cluster, round as u64, 0);
             let mut order: Vec<usize> = (0..n).collect();
             order.sort_by_key(|&cell| key.bits(cell as u64));
             for cells in order.chunks(block) {
+                self.observer.check_cancelled()?;
                 for &cell in cells {
                     self.count(cell, -1.0);
                 }
@@ -154,7 +170,7 @@ impl<'a> Clusters<'a> {
                     self.count(cell, 1.0);
                 }
             }
-            objectives.push(self.objective(unit, &centres));
+            objectives.push(self.objective(unit, &centres)?);
             if objectives.len() > WINDOW + 1 {
                 let sum = |last: usize| objectives[last - WINDOW..last].iter().sum::<f64>();
                 let (old, new) = (sum(objectives.len() - 1), sum(objectives.len()));
@@ -164,12 +180,14 @@ impl<'a> Clusters<'a> {
             }
         }
         self.objective = objectives.last().copied().unwrap_or(f64::INFINITY);
+        Ok(())
     }
 
     /// Unit centres by what belongs to each, `[k, d]`.
-    fn centres(&self, unit: &[f32]) -> Vec<f32> {
+    fn centres(&self, unit: &[f32]) -> Result<Vec<f32>> {
         let (k, d) = (self.k, self.d);
-        let of = |cluster: usize| -> Vec<f32> {
+        let of = |cluster: usize| -> Result<Vec<f32>> {
+            self.observer.check_cancelled()?;
             let mut sum = vec![0.0_f64; d];
             for (row, belongs) in unit.chunks(d).zip(self.belongs.chunks(k)) {
                 let share = belongs[cluster];
@@ -177,21 +195,28 @@ impl<'a> Clusters<'a> {
             }
             #[allow(clippy::cast_possible_truncation, reason = "as narrow as the rows")]
             let narrow = sum.into_iter().map(|x| x as f32).collect();
-            narrow
+            Ok(narrow)
         };
-        let centres: Vec<Vec<f32>> = (0..k).into_par_iter().map(of).collect();
-        unit_rows(&centres.concat(), d)
+        let centres: Vec<Vec<f32>> = (0..k).into_par_iter().map(of).collect::<Result<_>>()?;
+        Ok(unit_rows(&centres.concat(), d))
     }
 
     /// How near cells are to centres, the nearest 1, `[n, k]`.
-    fn affinities(&self, unit: &[f32], centres: &[f32]) -> Vec<f64> {
-        let of = |row: &[f32]| {
-            let near: Vec<f64> =
-                centres.chunks(self.d).map(|centre| -distance(row, centre) / SIGMA).collect();
+    fn affinities(&self, unit: &[f32], centres: &[f32]) -> Result<Vec<f64>> {
+        let mut affinities = vec![0.0; self.belongs.len()];
+        let cells = affinities.par_chunks_mut(self.k).zip(unit.par_chunks(self.d));
+        cells.try_for_each(|(near, row)| -> Result<()> {
+            self.observer.check_cancelled()?;
+            for (near, centre) in near.iter_mut().zip(centres.chunks(self.d)) {
+                *near = -distance(row, centre) / SIGMA;
+            }
             let most = near.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            near.into_iter().map(move |x| (x - most).exp()).collect::<Vec<f64>>()
-        };
-        unit.par_chunks(self.d).flat_map_iter(of).collect()
+            for x in near {
+                *x = (*x - most).exp();
+            }
+            Ok(())
+        })?;
+        Ok(affinities)
     }
 
     /// Cells that each batch would have in a cluster if batches were alike.
@@ -212,30 +237,32 @@ impl<'a> Clusters<'a> {
     }
 
     /// What assigning makes smaller: distances, less their entropy, and the diversity of clusters.
-    fn objective(&self, unit: &[f32], centres: &[f32]) -> f64 {
+    fn objective(&self, unit: &[f32], centres: &[f32]) -> Result<f64> {
         let b = self.shares.len();
         let diversity: Vec<f64> = (0..self.k * b)
             .map(|i| ((self.observed[i] + 1.0) / (self.expected(i / b, i % b) + 1.0)).ln() * THETA)
             .collect();
-        let of = |((row, belongs), &batch): ((&[f32], &[f64]), &usize)| -> f64 {
+        let of = |((row, belongs), &batch): ((&[f32], &[f64]), &usize)| -> Result<f64> {
+            self.observer.check_cancelled()?;
             let term = |(cluster, (&share, centre)): (usize, (&f64, &[f32]))| {
                 let entropy = if share > 0.0 { share * share.ln() } else { 0.0 };
                 share * distance(row, centre)
                     + SIGMA * (entropy + share * diversity[cluster * b + batch])
             };
-            belongs.iter().zip(centres.chunks(self.d)).enumerate().map(term).sum()
+            Ok(belongs.iter().zip(centres.chunks(self.d)).enumerate().map(term).sum())
         };
         let cells = unit.par_chunks(self.d).zip(self.belongs.par_chunks(self.k));
-        let terms: Vec<f64> = cells.zip(self.batches).map(of).collect();
-        terms.iter().sum()
+        let terms: Vec<f64> = cells.zip(self.batches).map(of).collect::<Result<_>>()?;
+        Ok(terms.iter().sum())
     }
 
     /// The cells without what their batch adds inside each cluster: a ridge regression of the
     /// positions on the batches, weighted by what belongs to the cluster.
-    fn correct(&self, rows: &[f32]) -> Vec<f32> {
+    fn correct(&self, rows: &[f32]) -> Result<Vec<f32>> {
         let (k, d, b) = (self.k, self.d, self.shares.len());
         // Shifts of each batch in each cluster, [k, b, d].
-        let of = |cluster: usize| -> Vec<f64> {
+        let of = |cluster: usize| -> Result<Vec<f64>> {
+            self.observer.check_cancelled()?;
             let mut sums = vec![0.0; b * d];
             let mut weights = vec![0.0; b];
             for ((row, belongs), &batch) in
@@ -257,21 +284,27 @@ impl<'a> Clusters<'a> {
                     *sum = (*sum - weight * common) / (weight + LAMBDA);
                 }
             }
-            sums
+            Ok(sums)
         };
-        let shifts: Vec<Vec<f64>> = (0..k).into_par_iter().map(of).collect();
-        let of = |((row, belongs), &batch): ((&[f32], &[f64]), &usize)| {
+        let shifts: Vec<Vec<f64>> = (0..k).into_par_iter().map(of).collect::<Result<_>>()?;
+        let mut corrected = vec![0.0; rows.len()];
+        let cells = corrected.par_chunks_mut(d).zip(rows.par_chunks(d));
+        let cells = cells.zip(self.belongs.par_chunks(k)).zip(self.batches);
+        cells.try_for_each(|(((corrected, row), belongs), &batch)| -> Result<()> {
+            self.observer.check_cancelled()?;
             let mut row: Vec<f64> = row.iter().copied().map(f64::from).collect();
             for (share, shifts) in belongs.iter().zip(&shifts) {
                 let shift = &shifts[batch * d..(batch + 1) * d];
                 row.iter_mut().zip(shift).for_each(|(x, shift)| *x -= share * shift);
             }
-            #[allow(clippy::cast_possible_truncation, reason = "as narrow as the rows")]
-            let narrow = row.into_iter().map(|x| x as f32).collect::<Vec<f32>>();
-            narrow
-        };
-        let cells = rows.par_chunks(d).zip(self.belongs.par_chunks(k));
-        cells.zip(self.batches).flat_map_iter(of).collect()
+            for (corrected, x) in corrected.iter_mut().zip(row) {
+                #[allow(clippy::cast_possible_truncation, reason = "as narrow as the rows")]
+                let narrow = x as f32;
+                *corrected = narrow;
+            }
+            Ok(())
+        })?;
+        Ok(corrected)
     }
 }
 
@@ -290,9 +323,11 @@ fn normalise(shares: &mut [f64]) {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
     use scgpt_stats::{batch_mixing, label_separation};
 
     use super::*;
+    use crate::patience::questions;
 
     #[test]
     fn batches_are_mixed_and_types_stay_apart() {
@@ -312,13 +347,22 @@ mod tests {
             labels.push(label);
             batches.push(batch);
         }
-        let corrected = harmony(&rows, d, &batches, 0);
-        let mixed = |rows: &[f32]| batch_mixing(rows, d, &labels, &batches).unwrap();
+        let corrected = harmony(&rows, d, &batches, 0, &Silent).unwrap();
+        let mixed =
+            |rows: &[f32]| batch_mixing(rows, d, &labels, &batches, &Silent).unwrap().unwrap();
         assert!(mixed(&rows) < 0.4 && mixed(&corrected) > 0.9, "{}", mixed(&corrected));
-        assert!(label_separation(&corrected, d, &labels) > 0.85);
-        assert_eq!(corrected, harmony(&rows, d, &batches, 0));
+        assert!(label_separation(&corrected, d, &labels, &Silent).unwrap() > 0.85);
+        assert_eq!(corrected, harmony(&rows, d, &batches, 0, &Silent).unwrap());
         // With one batch nothing changes.
-        let same = harmony(&rows, d, &vec![0; n], 0);
+        let same = harmony(&rows, d, &vec![0; n], 0, &Silent).unwrap();
         assert!(rows.iter().zip(&same).all(|(a, b)| (a - b).abs() < 1e-3));
+    }
+
+    #[test]
+    fn every_cell_and_every_cluster_asks_whether_to_go_on() {
+        let rows: Vec<f32> = (0..240_u8).map(|x| f32::from(x % 17)).collect();
+        let batches: Vec<usize> = (0..120).map(|cell| cell % 2).collect();
+        let asked = questions(|observer| harmony(&rows, 2, &batches, 0, observer));
+        assert!(asked > ROUNDS * batches.len(), "{asked}");
     }
 }

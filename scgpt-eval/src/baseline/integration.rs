@@ -110,7 +110,7 @@ pub fn integration_baselines(
     let [variable, combat] = of_variable(&expression, source, batches, options, observer)?;
     let CellSpace::Rows { rows, width } = &variable.space else { return Ok(baselines) };
     observer.begin("integrating with Harmony", 0);
-    let rows = harmony(rows, *width, batches, seed);
+    let rows = harmony(rows, *width, batches, seed, observer)?;
     let harmony = SpaceBaseline::of_rows(SpaceMethod::Harmony, "Harmony", rows, *width);
     baselines.extend([variable, harmony, combat]);
     Ok(baselines)
@@ -123,15 +123,15 @@ fn principal_of_all(
     n_components: usize,
     observer: &dyn Observer,
 ) -> Result<Principal> {
-    let mut subspace = Subspace::new(all.genes().len(), n_components);
+    let mut subspace = Subspace::new(all.genes().len(), n_components, observer)?;
     for pass in 0..PASSES {
         if pass > 0 {
-            subspace.turn();
+            subspace.turn(observer)?;
         }
         let stage = format!("finding components of all genes, {} of {PASSES}", pass + 1);
         all.each(source, &stage, observer, &mut |cells| subspace.add(&cells))?;
     }
-    Ok(subspace.principal(n_components))
+    subspace.principal(n_components, observer)
 }
 
 /// Principal components of variable genes, as they are and after ComBat.
@@ -153,7 +153,7 @@ fn of_variable(
         }
         products.add(&cells);
     })?;
-    let principal = products.principal(options.n_components);
+    let principal = products.principal(options.n_components, observer)?;
     let (combat, means) = (Combat::new(&moments), moments.means());
 
     let mut products = Products::new(n_genes);
@@ -168,7 +168,7 @@ fn of_variable(
         let sums = combat.scaled_sums(&moments, batch);
         products.shift(moments.n_cells(batch), &sums, combat.shifts(batch));
     }
-    let adjusted = products.principal(options.n_components);
+    let adjusted = products.principal(options.n_components, observer)?;
     let begins: Vec<Vec<f64>> =
         (0..n_batches).map(|batch| adjusted.shifted(combat.shifts(batch))).collect();
 
@@ -212,7 +212,8 @@ mod tests {
             .iter()
             .map(|baseline| {
                 let options = ClusterOptions::default();
-                IntegrationScores::new(&baseline.space, Some(&labels), &batches, &options).unwrap()
+                IntegrationScores::new(&baseline.space, Some(&labels), &batches, &options, &Silent)
+                    .unwrap()
             })
             .collect();
         for integrated in &scores[2..] {

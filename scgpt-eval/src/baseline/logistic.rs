@@ -5,6 +5,7 @@
 mod lbfgs;
 
 use rayon::prelude::*;
+use scgpt_data::{Observer, Result};
 use scgpt_stats::SparseCell;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,8 @@ impl LogisticRegression {
         training: (&[SparseCell], &[u32]),
         tuning: (&[SparseCell], &[u32]),
         n_genes: usize,
-    ) -> Self {
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let mut classes = training.1.to_vec();
         classes.sort_unstable();
         classes.dedup();
@@ -41,8 +43,8 @@ impl LogisticRegression {
         let mut best = (0, Self { weights: vec![0.0; (n_genes + 1) * classes.len()], classes });
         for (index, strength) in STRENGTHS.into_iter().enumerate() {
             let k = best.1.classes.len();
-            let loss = |weights: &[f64]| loss(training.0, &targets, weights, k, strength);
-            let weights = minimise(loss, vec![0.0; (n_genes + 1) * k]);
+            let loss = |weights: &[f64]| loss(training.0, &targets, weights, k, strength, observer);
+            let weights = minimise(loss, vec![0.0; (n_genes + 1) * k])?;
             let fitted = Self { classes: best.1.classes.clone(), weights };
             let said = fitted.predict(tuning.0);
             let right = said.iter().zip(tuning.1).filter(|(said, truth)| said.0 == **truth).count();
@@ -50,7 +52,7 @@ impl LogisticRegression {
                 best = (right, fitted);
             }
         }
-        best.1
+        Ok(best.1)
     }
 
     /// The classes that cells to learn from had, ascending.
@@ -103,9 +105,11 @@ fn loss(
     weights: &[f64],
     k: usize,
     strength: f64,
-) -> (f64, Vec<f64>) {
+    observer: &dyn Observer,
+) -> Result<(f64, Vec<f64>)> {
     let size = cells.len().div_ceil(PARTS).max(1);
     let part = |(cells, targets): (&[SparseCell], &[usize])| {
+        observer.check_cancelled()?;
         let (mut loss, mut gradient) = (0.0, vec![0.0; weights.len()]);
         for (cell, &target) in cells.iter().zip(targets) {
             let (mut residuals, logarithms) = probabilities(cell, weights, k);
@@ -116,9 +120,10 @@ fn loss(
                 sums.iter_mut().zip(&residuals).for_each(|(sum, residual)| *sum += x * residual);
             }
         }
-        (loss, gradient)
+        Ok((loss, gradient))
     };
-    let parts: Vec<_> = cells.par_chunks(size).zip(targets.par_chunks(size)).map(part).collect();
+    let parts = cells.par_chunks(size).zip(targets.par_chunks(size)).map(part);
+    let parts: Vec<_> = parts.collect::<Result<_>>()?;
     let penalised = &weights[..weights.len() - k];
     let mut loss = strength / 2.0 * penalised.iter().map(|w| w * w).sum::<f64>();
     let mut gradient: Vec<f64> = penalised.iter().map(|w| strength * w).collect();
@@ -127,7 +132,7 @@ fn loss(
         loss += of_part;
         gradient.iter_mut().zip(sums).for_each(|(sum, x)| *sum += x);
     }
-    (loss, gradient)
+    Ok((loss, gradient))
 }
 
 /// The probability of each of `k` classes, and its logarithm.
@@ -160,9 +165,10 @@ fn rows_of((genes, values): &SparseCell, n: usize) -> impl Iterator<Item = (usiz
 
 #[cfg(test)]
 mod tests {
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     use super::*;
+    use crate::patience::questions;
 
     /// Cells of three classes, each of which has one gene of its own; labels of some are wrong.
     fn cells(n: u64) -> (Vec<SparseCell>, Vec<u32>) {
@@ -189,28 +195,30 @@ mod tests {
             .iter()
             .map(|class| [1, 4, 5].iter().position(|c| c == class).unwrap())
             .collect();
-        let of = |weights: &[f64]| loss(&cells, &targets, weights, 3, 0.7);
+        let of = |weights: &[f64]| loss(&cells, &targets, weights, 3, 0.7, &Silent);
         let start: Vec<f64> = (0..21).map(|i| f64::from(i % 5) / 5.0 - 0.4).collect();
-        let gradient = of(&start).1;
+        let gradient = of(&start).unwrap().1;
         for i in 0..21 {
             let moved = |by: f64| {
                 let mut weights = start.clone();
                 weights[i] += by;
-                of(&weights).0
+                of(&weights).unwrap().0
             };
             let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
             assert!((slope - gradient[i]).abs() < 1e-5, "{i}: {slope} {}", gradient[i]);
         }
-        let (least, gradient) = of(&minimise(of, vec![0.0; 21]));
+        let (least, gradient) = of(&minimise(of, vec![0.0; 21]).unwrap()).unwrap();
         assert!(gradient.iter().all(|slope| slope.abs() < 1e-3), "{gradient:?}");
-        assert!(least < of(&start).0 && least < of(&[0.0; 21]).0);
+        assert!([&*start, &[0.0; 21]].iter().all(|other| least < of(other).unwrap().0));
     }
 
     #[test]
     fn classes_without_cells_are_not_said_and_threads_do_not_matter() {
         let (cells, classes) = cells(300);
         let fit = || {
-            let fitted = LogisticRegression::fit((&cells, &classes), (&cells, &classes), 6);
+            let fitted =
+                LogisticRegression::fit((&cells, &classes), (&cells, &classes), 6, &Silent)
+                    .unwrap();
             fitted.predict(&cells)
         };
         let said = fit();
@@ -219,5 +227,13 @@ mod tests {
         assert!(right > 200, "{right} of 300");
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         assert_eq!(pool.install(fit), said);
+    }
+
+    #[test]
+    fn every_part_of_a_step_asks_whether_to_go_on() {
+        let (cells, classes) = cells(60);
+        let both = (&*cells, &*classes);
+        let fit = |observer: &dyn Observer| LogisticRegression::fit(both, both, 6, observer);
+        assert!(questions(fit) > STRENGTHS.len() * 10);
     }
 }

@@ -104,15 +104,15 @@ fn in_blocks(
     };
     let mut weights = TfIdf::new(n_peaks);
     each("counting peaks", &mut |block| weights.count(&block))?;
-    let mut subspace = Subspace::uncentred(n_peaks, n_components);
+    let mut subspace = Subspace::uncentred(n_peaks, n_components, observer)?;
     for pass in 0..PASSES {
         if pass > 0 {
-            subspace.turn();
+            subspace.turn(observer)?;
         }
         let stage = format!("finding components of peaks, {} of {PASSES}", pass + 1);
         each(&stage, &mut |block| subspace.add(&weights.of(&block)))?;
     }
-    let singular = subspace.principal(n_components);
+    let singular = subspace.principal(n_components, observer)?;
     let mut rows = Vec::with_capacity(weights.depths.len() * singular.n());
     each("projecting cells on peaks", &mut |block| {
         for (peaks, values) in weights.of(&block) {

@@ -71,7 +71,7 @@ pub fn multiomic_baselines(
     let spaces = spaces?;
     observer.begin("joining modalities", 0);
     let parts: Vec<ModalitySpace<'_>> = spaces.iter().map(Space::part).collect();
-    let joined = weighted_neighbours(&parts)?;
+    let joined = weighted_neighbours(&parts, observer)?;
     let (rows, width) = side_by_side(&parts, n);
     let mut baselines = vec![SpaceBaseline::of_rows(
         SpaceMethod::Unintegrated,
@@ -96,7 +96,7 @@ pub fn multiomic_baselines(
     if batches.iter().any(|&batch| batch != batches[0]) {
         observer.begin("integrating with Harmony", 0);
         let name = if names.len() == 2 { "Harmony of both" } else { "Harmony of all" };
-        let rows = harmony(&rows, width, batches, seed);
+        let rows = harmony(&rows, width, batches, seed, observer)?;
         baselines.push(SpaceBaseline::of_rows(SpaceMethod::Harmony, name, rows, width));
     }
     Ok(baselines)
@@ -247,7 +247,8 @@ mod tests {
         for baseline in found.iter().filter(|baseline| baseline.name != "LSI of ATAC") {
             let options = ClusterOptions::default();
             let scores =
-                IntegrationScores::new(&baseline.space, Some(&types), &batches, &options).unwrap();
+                IntegrationScores::new(&baseline.space, Some(&types), &batches, &options, &Silent)
+                    .unwrap();
             assert!(scores.nmi > Some(0.9), "{}: {scores:?}", baseline.name);
         }
         assert!(found[3].note.as_ref().unwrap().contains("of ATAC"));

@@ -5,10 +5,13 @@ mod trees;
 
 use std::fmt;
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2, Axis, linalg::general_mat_mul};
 use scgpt_data::{Observer, Result};
 use scgpt_stats::mean_ranks;
 use serde::{Deserialize, Serialize};
+
+/// Genes whose products with all others are summed between two questions to an observer.
+const GENES: usize = 128;
 
 /// Expression of some genes in some cells as logarithms (log1p), `[genes, cells]`.
 ///
@@ -63,14 +66,14 @@ impl Association {
     /// genes that do not vary. Weights of trees differ between the two directions and have no sign;
     /// those of the other rules are the same both ways.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so: trees take minutes.
+    ///
     /// # Reference
     /// Partial correlation: Schäfer and Strimmer 2005, as `corpcor::pcor.shrink` with equal weights
     /// and variances left as they are. Trees: GENIE3 (Huynh-Thu et al. 2010) with extremely
     /// randomised trees (Geurts et al. 2006). Differs: fewer and shallower trees, and every random
     /// choice is keyed by (seed, target, tree).
-    ///
-    /// # Errors
-    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so: trees take minutes.
     pub fn network(
         self,
         profiles: &GeneProfiles,
@@ -79,9 +82,9 @@ impl Association {
     ) -> Result<Vec<f32>> {
         observer.check_cancelled()?;
         Ok(match self {
-            Self::Pearson => correlations(&profiles.standardised()),
-            Self::Spearman => correlations(&profiles.ranked().standardised()),
-            Self::Partial => partial::correlations(&profiles.standardised()),
+            Self::Pearson => correlations(&profiles.standardised(), observer)?,
+            Self::Spearman => correlations(&profiles.ranked(observer)?.standardised(), observer)?,
+            Self::Partial => partial::correlations(&profiles.standardised(), observer)?,
             Self::Trees => trees::importances(&profiles.standardised(), seed, observer)?,
         })
     }
@@ -152,23 +155,33 @@ impl GeneProfiles {
     /// Every gene by the ranks of its values among the cells, from 1; equal values share the mean
     /// of their ranks.
     #[allow(clippy::cast_possible_truncation, reason = "ranks are small")]
-    fn ranked(&self) -> Self {
-        let values = self.rows().flat_map(|row| mean_ranks(row).into_iter().map(|x| x as f32));
-        Self { values: values.collect(), ..*self }
+    fn ranked(&self, observer: &dyn Observer) -> Result<Self> {
+        let mut values = Vec::with_capacity(self.values.len());
+        for row in self.rows() {
+            observer.check_cancelled()?;
+            values.extend(mean_ranks(row).into_iter().map(|x| x as f32));
+        }
+        Ok(Self { values, ..*self })
     }
 
     /// `X Xᵀ`, `[genes, genes]`, of the values after `change`.
     #[expect(clippy::expect_used, reason = "the shape is that of the values")]
-    fn products(&self, change: impl Fn(f32) -> f32) -> Vec<f32> {
+    fn products(&self, change: impl Fn(f32) -> f32, observer: &dyn Observer) -> Result<Vec<f32>> {
         let changed: Vec<f32> = self.values.iter().map(|&x| change(x)).collect();
         let x = ArrayView2::from_shape((self.n_genes, self.n_cells), &changed).expect("its shape");
-        x.dot(&x.t()).into_raw_vec_and_offset().0
+        let mut products = Array2::zeros((self.n_genes, self.n_genes));
+        let blocks = products.axis_chunks_iter_mut(Axis(0), GENES);
+        for (mut products, x_block) in blocks.zip(x.axis_chunks_iter(Axis(0), GENES)) {
+            observer.check_cancelled()?;
+            general_mat_mul(1.0, &x_block, &x.t(), 0.0, &mut products);
+        }
+        Ok(products.into_raw_vec_and_offset().0)
     }
 }
 
 /// Correlations of standardised genes, with 0 for a gene and itself.
-fn correlations(standardised: &GeneProfiles) -> Vec<f32> {
-    without_loops(standardised.products(|x| x), standardised.n_genes)
+fn correlations(standardised: &GeneProfiles, observer: &dyn Observer) -> Result<Vec<f32>> {
+    Ok(without_loops(standardised.products(|x| x, observer)?, standardised.n_genes))
 }
 
 /// Weights, `[n, n]`, with zeros on the diagonal.
@@ -180,7 +193,8 @@ fn without_loops(mut weights: Vec<f32>, n: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scgpt_data::{Error, Keyed, Purpose, Silent};
+    use crate::patience::questions;
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     /// A chain 0 → 1 → 2 with that much noise in each step, a gene that is the opposite of 0, noise,
     /// and a constant.
@@ -226,23 +240,26 @@ mod tests {
         assert_eq!(some, GeneProfiles::new(2, 2, vec![1.0, 5.0, 2.0, 3.0]));
     }
 
-    /// Says that enough was done once it was asked that often.
-    struct Patience(std::sync::atomic::AtomicI64);
-
-    impl Observer for Patience {
-        fn is_cancelled(&self) -> bool {
-            self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) <= 0
+    #[test]
+    fn networks_can_be_cancelled() {
+        let profiles = chain(0.5);
+        // One block of products, six genes, fifty trees of each gene that varies.
+        for (rule, least) in Association::ALL.into_iter().zip([2, 8, 15, 5 * 50]) {
+            let asked = questions(|observer| rule.network(&profiles, 1, observer));
+            assert!(asked >= least, "{rule}: {asked}");
         }
     }
 
     #[test]
-    fn trees_can_be_cancelled_between_genes() {
-        let profiles = chain(0.5);
-        for asked in 0..6 {
-            let ended = Association::Trees.network(&profiles, 1, &Patience(asked.into()));
-            assert!(matches!(ended, Err(Error::Cancelled)), "{asked}");
-        }
-        assert!(Association::Trees.network(&profiles, 1, &Patience(7.into())).is_ok());
+    fn products_of_blocks_have_the_bits_of_those_of_all_at_once() {
+        let (n, cells) = (2 * GENES + 9, 301);
+        let key = Keyed::new(3, Purpose::Simulate, 0, 0);
+        #[allow(clippy::cast_possible_truncation, reason = "test data")]
+        let values = (0..n * cells).map(|i| key.uniform(i as u64) as f32).collect();
+        let profiles = GeneProfiles::new(n, cells, values).standardised();
+        let x = ArrayView2::from_shape((n, cells), &profiles.values).unwrap();
+        let all = x.dot(&x.t()).into_raw_vec_and_offset().0;
+        assert_eq!(profiles.products(|x| x, &Silent).unwrap(), all);
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl VariableExpression {
         self.each(source, "finding principal components", observer, &mut |cells| {
             products.add(&cells);
         })?;
-        let principal = products.principal(n);
+        let principal = products.principal(n, observer)?;
         let mut rows = Vec::with_capacity(source.summary().n_cells * principal.n());
         self.each(source, "projecting cells", observer, &mut |cells| {
             for (genes, values) in &cells {

@@ -1,7 +1,7 @@
 //! [`weighted_neighbours`]: one graph of cells measured in several modalities.
 
 use rayon::prelude::*;
-use scgpt_data::{Error, Result};
+use scgpt_data::{Error, Observer, Result};
 use scgpt_stats::{Graph, Neighbours, unit_rows};
 
 /// Neighbours of a cell in a modality, those by which its scale is found, and candidates for
@@ -43,7 +43,8 @@ pub struct WeightedNeighbours {
 /// `n² · width` multiplications.
 ///
 /// # Errors
-/// If there are no cells or modalities, or a cell is measured in none.
+/// If there are no cells or modalities, or a cell is measured in none;
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
 ///
 /// # Panics
 /// If there is not one row a cell.
@@ -52,7 +53,10 @@ pub struct WeightedNeighbours {
 /// Hao et al. 2021; `muon.pp.neighbors`. Differs: neighbours are exact; of the cells that share
 /// fewest neighbours, by which the scale of a cell is found, only those that share any are looked
 /// at, as in Seurat; a cell's weights are among the modalities it was measured in.
-pub fn weighted_neighbours(spaces: &[ModalitySpace<'_>]) -> Result<WeightedNeighbours> {
+pub fn weighted_neighbours(
+    spaces: &[ModalitySpace<'_>],
+    observer: &dyn Observer,
+) -> Result<WeightedNeighbours> {
     let n = spaces.first().map_or(0, |space| space.is_measured.len());
     for space in spaces {
         assert_eq!(space.is_measured.len(), n, "one row a cell");
@@ -64,17 +68,21 @@ pub fn weighted_neighbours(spaces: &[ModalitySpace<'_>]) -> Result<WeightedNeigh
     if let Some(cell) = (0..n).find(|&cell| spaces.iter().all(|one| !one.is_measured[cell])) {
         return Err(Error::Option(format!("cell {cell} was measured in no modality")));
     }
-    let modalities: Vec<Modality> = spaces.iter().map(Modality::new).collect();
-    let (weights, lists): (Vec<_>, Vec<_>) = (0..n)
+    let modalities: Vec<Modality> =
+        spaces.iter().map(|space| Modality::new(space, observer)).collect::<Result<_>>()?;
+    let found: Vec<_> = (0..n)
         .into_par_iter()
         .map(|cell| {
+            observer.check_cancelled()?;
             let weights = weights(&modalities, cell);
             let nearest = nearest(&modalities, cell, &weights);
-            (weights, nearest)
+            Ok((weights, nearest))
         })
-        .unzip();
+        .collect::<Result<_>>()?;
+    let (weights, lists): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let lists: Vec<&[(f64, usize)]> = lists.iter().map(Vec::as_slice).collect();
-    Ok(WeightedNeighbours { graph: Graph::of_nearest(&lists, JOINED), weights: weights.concat() })
+    let graph = Graph::of_nearest(&lists, JOINED, observer)?;
+    Ok(WeightedNeighbours { graph, weights: weights.concat() })
 }
 
 /// The measured cells of a modality, and their neighbours by it.
@@ -138,26 +146,26 @@ struct Modality {
 }
 
 impl Modality {
-    fn new(space: &ModalitySpace<'_>) -> Self {
+    fn new(space: &ModalitySpace<'_>, observer: &dyn Observer) -> Result<Self> {
         let mut measured = Measured::new(space);
         measured.rows = unit_rows(&measured.rows, measured.width);
         let mut places = vec![None; space.is_measured.len()];
         for (place, &cell) in measured.cells.iter().enumerate() {
             places[cell] = Some(place);
         }
-        let all = Neighbours::new(&measured.rows, measured.width, CANDIDATES);
+        let all = Neighbours::new(&measured.rows, measured.width, CANDIDATES, observer)?;
         let local: Vec<Vec<usize>> =
             all.cells().map(|found| found.iter().map(|&(_, other)| other).collect()).collect();
         let nearest: Vec<Vec<usize>> =
             local.iter().map(|found| found[..found.len().min(NEIGHBOURS)].to_vec()).collect();
         let first = all.cells().map(|found| found.first().map_or(0.0, |near| near.0)).collect();
-        let scale = scales(&measured, &nearest);
+        let scale = scales(&measured, &nearest, observer)?;
         let number = |found: &Vec<usize>| {
             found.iter().map(|&place| measured.cells[place]).collect::<Vec<_>>()
         };
         let candidates = local.iter().map(number).collect();
         let nearest = nearest.iter().map(number).collect();
-        Self { measured, places, nearest, candidates, first, scale }
+        Ok(Self { measured, places, nearest, candidates, first, scale })
     }
 
     /// How well the mean of those `others` that were measured stands for a cell.
@@ -173,7 +181,11 @@ impl Modality {
 
 /// For each cell, the mean distance to the cells that share fewest of its neighbours, but at least
 /// one; of cells that share equally many, the farthest.
-fn scales(measured: &Measured, nearest: &[Vec<usize>]) -> Vec<f64> {
+fn scales(
+    measured: &Measured,
+    nearest: &[Vec<usize>],
+    observer: &dyn Observer,
+) -> Result<Vec<f64>> {
     // Cells that have a cell among their neighbours.
     let mut near_to: Vec<Vec<usize>> = vec![Vec::new(); nearest.len()];
     for (cell, found) in nearest.iter().enumerate() {
@@ -182,6 +194,7 @@ fn scales(measured: &Measured, nearest: &[Vec<usize>]) -> Vec<f64> {
         }
     }
     let of = |cell: usize| {
+        observer.check_cancelled()?;
         let mut sharing: Vec<usize> =
             nearest[cell].iter().flat_map(|&other| &near_to[other]).copied().collect();
         sharing.sort_unstable();
@@ -190,7 +203,7 @@ fn scales(measured: &Measured, nearest: &[Vec<usize>]) -> Vec<f64> {
             counted.map(|same| (same.len(), measured.distance(cell, same[0]))).collect();
         alike.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
         alike.truncate(SCALE_NEIGHBOURS);
-        alike.iter().map(|&(_, x)| x).sum::<f64>() / alike.len().max(1) as f64
+        Ok(alike.iter().map(|&(_, x)| x).sum::<f64>() / alike.len().max(1) as f64)
     };
     (0..nearest.len()).into_par_iter().map(of).collect()
 }
@@ -244,9 +257,10 @@ fn nearest(modalities: &[Modality], cell: usize, weights: &[f64]) -> Vec<(f64, u
 
 #[cfg(test)]
 mod tests {
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     use super::*;
+    use crate::patience::questions;
 
     /// Four types: the first modality tells 0 from 1 from the rest, the second 2 from 3 from the
     /// rest.
@@ -278,9 +292,9 @@ mod tests {
         let measured = vec![true; n];
         let spaces =
             [0, 1].map(|i| ModalitySpace { rows: &rows[i], width: 6, is_measured: &measured });
-        let both = weighted_neighbours(&spaces).unwrap();
+        let both = weighted_neighbours(&spaces, &Silent).unwrap();
         for alone in &spaces {
-            let alone = weighted_neighbours(&[*alone]).unwrap();
+            let alone = weighted_neighbours(&[*alone], &Silent).unwrap();
             assert!(alone.weights.iter().all(|weight| (weight - 1.0).abs() < 1e-12));
             assert!(purity(&alone.graph) < 0.8 && purity(&both.graph) > 0.95);
         }
@@ -307,7 +321,8 @@ mod tests {
         let measured = vec![true; n];
         let modalities = rows
             .each_ref()
-            .map(|rows| Modality::new(&ModalitySpace { rows, width: 3, is_measured: &measured }));
+            .map(|rows| ModalitySpace { rows, width: 3, is_measured: &measured })
+            .map(|space| Modality::new(&space, &Silent).unwrap());
         // muon.pp.neighbors of muon 0.1.9 on unit rows with 20 neighbours in each modality, which
         // finds the scale of a cell approximately.
         let expected = [0.4143, 0.6022, 0.522, 0.1699, 0.5878, 0.4883, 0.5962, 0.4661];
@@ -327,13 +342,27 @@ mod tests {
             ModalitySpace { rows: &rows[0], width: 6, is_measured: &first },
             ModalitySpace { rows: &rows[1], width: 6, is_measured: &second },
         ];
-        let modalities: Vec<Modality> = spaces.iter().map(Modality::new).collect();
+        let modalities: Vec<Modality> =
+            spaces.iter().map(|space| Modality::new(space, &Silent).unwrap()).collect();
         assert_eq!(weights(&modalities, 0), [1.0, 0.0]);
         assert_eq!(weights(&modalities, 119), [0.0, 1.0]);
         let both = weights(&modalities, 60);
         assert!(both[0] > 0.0 && both[1] > 0.0 && (both[0] + both[1] - 1.0).abs() < 1e-12);
-        assert_eq!(weighted_neighbours(&spaces).unwrap().graph.len(), n);
+        assert_eq!(weighted_neighbours(&spaces, &Silent).unwrap().graph.len(), n);
         let none = [ModalitySpace { rows: &rows[0], width: 6, is_measured: &first }];
-        assert!(weighted_neighbours(&none).unwrap_err().to_string().contains("cell 80"));
+        assert!(weighted_neighbours(&none, &Silent).unwrap_err().to_string().contains("cell 80"));
+    }
+
+    #[test]
+    fn every_cell_asks_whether_to_go_on() {
+        let n = 90;
+        let (first, second) = (modality(n, 0), modality(n, 2));
+        let is_measured = vec![true; n];
+        let spaces = [&first, &second].map(|rows| ModalitySpace {
+            rows,
+            width: rows.len() / n,
+            is_measured: &is_measured,
+        });
+        assert!(questions(|observer| weighted_neighbours(&spaces, observer)) > 3 * n);
     }
 }

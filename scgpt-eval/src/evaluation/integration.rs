@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::comparison::{CellColumn, IntegrationComparison, ScoredEmbedding};
 use self::groups::Groups;
 use crate::cell_space::CellSpace;
-use scgpt_data::Result;
+use scgpt_data::{Observer, Result};
 
 /// Weight in the overall score of what is kept of biology; the rest is that of how batches are
 /// mixed.
@@ -75,7 +75,8 @@ impl IntegrationScores {
     /// of a graph all are.
     ///
     /// # Errors
-    /// If there are no cells, a neighbourhood has no neighbours, or a value is not finite.
+    /// If there are no cells, a neighbourhood has no neighbours, or a value is not finite;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Panics
     /// If there is not one label, batch and position a cell.
@@ -84,6 +85,7 @@ impl IntegrationScores {
         labels: Option<&[usize]>,
         batches: &[usize],
         options: &ClusterOptions,
+        observer: &dyn Observer,
     ) -> Result<Self> {
         let n = batches.len();
         assert!(labels.is_none_or(|labels| labels.len() == n), "one label a cell");
@@ -93,7 +95,7 @@ impl IntegrationScores {
                 assert_eq!(graph.len(), n, "one node a cell");
                 scores.n_cells = n;
                 match labels {
-                    Some(labels) => scores.of_graph(graph, labels, options),
+                    Some(labels) => scores.of_graph(graph, labels, options, observer)?,
                     None => scores.lack_labels(),
                 }
                 let reason = "only neighbours are known, no coordinates";
@@ -108,7 +110,7 @@ impl IntegrationScores {
                 let rows = chosen_rows(rows, width, &cells);
                 let labels = labels.map(|labels| chosen_codes(labels, &cells));
                 let batches = chosen_codes(batches, &cells);
-                scores.of_rows(&rows, width, labels.as_deref(), &batches, options);
+                scores.of_rows(&rows, width, labels.as_deref(), &batches, options, observer)?;
             }
         }
         scores.lack(&["pcr"], "not compared with unintegrated cells");
@@ -136,16 +138,16 @@ impl IntegrationScores {
         labels: Option<&[usize]>,
         batches: &[usize],
         options: &ClusterOptions,
-    ) {
+        observer: &dyn Observer,
+    ) -> Result<()> {
         let is_constant = |codes: &[usize]| codes.iter().all(|&code| code == codes[0]);
         if let Some(labels) = labels {
             let groups = Groups::new(labels, batches);
             let (k, n) = (options.n_neighbours - 1, groups.len());
+            let finish = |cell, sums: &[f64]| groups.silhouettes(cell, sums);
             let (neighbours, silhouettes) =
-                Neighbours::with_sums(rows, width, k, &groups.of_cells, n, &|cell, sums| {
-                    groups.silhouettes(cell, sums)
-                });
-            self.of_graph(&Graph::fuzzy(&neighbours), labels, options);
+                Neighbours::with_sums(rows, width, k, &groups.of_cells, n, &finish, observer)?;
+            self.of_graph(&Graph::fuzzy(&neighbours, observer)?, labels, options, observer)?;
             if !is_constant(labels) {
                 self.asw_label = Some(Groups::label_separation(&silhouettes));
             }
@@ -156,23 +158,32 @@ impl IntegrationScores {
         if is_constant(batches) {
             self.lack(&["asw_batch", "batch_variance", "pcr"], "all cells are of one batch");
         } else {
-            self.batch_variance = Some(batch_variance(rows, width, batches));
+            self.batch_variance = Some(batch_variance(rows, width, batches, observer)?);
         }
         let reason = "no label has cells of several batches, of one of them several";
         self.lack(&["asw_batch"], reason);
+        Ok(())
     }
 
     /// Computes the scores that need only neighbours.
-    fn of_graph(&mut self, graph: &Graph, labels: &[usize], options: &ClusterOptions) {
+    fn of_graph(
+        &mut self,
+        graph: &Graph,
+        labels: &[usize],
+        options: &ClusterOptions,
+        observer: &dyn Observer,
+    ) -> Result<()> {
         self.graph_connectivity = Some(graph_connectivity(graph, labels));
         if labels.iter().all(|label| *label == labels[0]) {
-            return self.lack(&["nmi", "ari", "asw_label"], "all cells have the same label");
+            self.lack(&["nmi", "ari", "asw_label"], "all cells have the same label");
+            return Ok(());
         }
-        let clusters = graph_cluster_scores(graph, labels, options);
+        let clusters = graph_cluster_scores(graph, labels, options, observer)?;
         self.nmi = Some(clusters.nmi);
         self.ari = Some(clusters.ari);
         self.resolution = Some(clusters.resolution);
         self.n_clusters = Some(clusters.n_clusters);
+        Ok(())
     }
 
     /// Says why all scores that need labels are missing.
@@ -241,7 +252,7 @@ fn chosen_codes<'a>(codes: &'a [usize], cells: &[usize]) -> Cow<'a, [usize]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     /// Three labels that lie apart; in two batches, of which the second is `shift` away.
     fn cells(n: usize, shift: f64) -> (Vec<f32>, Vec<usize>, Vec<usize>) {
@@ -259,7 +270,8 @@ mod tests {
     fn scores(shift: f64) -> IntegrationScores {
         let (rows, labels, batches) = cells(300, shift);
         let space = CellSpace::rows(&rows, 5);
-        IntegrationScores::new(&space, Some(&labels), &batches, &ClusterOptions::default()).unwrap()
+        IntegrationScores::new(&space, Some(&labels), &batches, &ClusterOptions::default(), &Silent)
+            .unwrap()
     }
 
     #[test]
@@ -284,7 +296,7 @@ mod tests {
         let space = CellSpace::rows(&rows, 5);
         let options = ClusterOptions::default();
         let of = |labels: Option<&[usize]>, batches: &[usize]| {
-            IntegrationScores::new(&space, labels, batches, &options).unwrap()
+            IntegrationScores::new(&space, labels, batches, &options, &Silent).unwrap()
         };
         let one_batch = of(Some(&labels), &[0; 60]);
         assert_eq!(one_batch.missing["asw_batch"], "all cells are of one batch");
@@ -295,12 +307,14 @@ mod tests {
         assert!(one_label.avg_batch.is_some() && one_label.avg_bio.is_none());
         let none = of(None, &batches);
         assert!(none.batch_variance.is_some() && none.missing["ari"] == "there are no labels");
-        let graph = Graph::fuzzy(&Neighbours::new(&rows, 5, 14));
+        let graph =
+            Graph::fuzzy(&Neighbours::new(&rows, 5, 14, &Silent).unwrap(), &Silent).unwrap();
         let by_graph = IntegrationScores::new(
             &CellSpace::Graph(Cow::Borrowed(&graph)),
             Some(&labels),
             &batches,
             &options,
+            &Silent,
         )
         .unwrap();
         assert_eq!(by_graph.nmi, of(Some(&labels), &batches).nmi);
@@ -317,7 +331,7 @@ mod tests {
         options.max_cells = 150;
         let score = |rows: &[f32]| {
             let space = CellSpace::rows(rows, 5);
-            IntegrationScores::new(&space, Some(&labels), &batches, &options)
+            IntegrationScores::new(&space, Some(&labels), &batches, &options, &Silent)
         };
         let sampled = score(&rows).unwrap();
         assert!(sampled.is_sample() && sampled.n_cells == 150 && sampled.nmi > Some(0.99));

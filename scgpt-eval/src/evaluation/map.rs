@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use scgpt_data::{Observer, Result};
 use scgpt_report::{Category, ColourValues, Colouring, Page, PointMap};
 use serde::{Deserialize, Serialize};
 
@@ -54,11 +55,19 @@ impl LabelMap {
 
     /// A map of some `cells` of a prediction with embeddings `rows`, `[cells, d]`.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there is no such cell, or a class has no name.
-    pub fn new(of: &PredictedLabels<'_>, cells: &[usize], rows: &[f32]) -> Self {
+    pub fn new(
+        of: &PredictedLabels<'_>,
+        cells: &[usize],
+        rows: &[f32],
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let (n, d) = (cells.len(), rows.len() / cells.len().max(1));
-        let map = CellMap::of_cells(cells.to_vec(), n, rows, d, 0);
+        let map = CellMap::of_cells(cells.to_vec(), n, rows, d, 0, observer)?;
         let cell = |(cell, at): (usize, [f32; 2])| {
             let class = of.truth[cell] as usize;
             MapCell {
@@ -72,7 +81,7 @@ impl LabelMap {
                 strangeness: of.strangeness.map(|strangeness| strangeness[cell]),
             }
         };
-        Self { cells: map.points().map(cell).collect(), classes: of.names.to_vec() }
+        Ok(Self { cells: map.points().map(cell).collect(), classes: of.names.to_vec() })
     }
 
     /// The map with the names of its cells, in their order.
@@ -152,6 +161,8 @@ impl MapCell {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
@@ -167,7 +178,7 @@ mod tests {
         };
         let rows = [0.0, 1.0, 1.0, 0.0, 5.0, 5.0];
         let drawn = |of: &PredictedLabels<'_>| {
-            let map = LabelMap::new(of, &[1, 2, 3], &rows);
+            let map = LabelMap::new(of, &[1, 2, 3], &rows, &Silent).unwrap();
             let mut page = Page::new("", "");
             map.describe(&mut page, &CellColours::default());
             (map, page.to_html())
@@ -184,6 +195,6 @@ mod tests {
         }
         of.is_unknown = None;
         assert_eq!(drawn(&of).1.matches("<figure>").count(), 2);
-        assert!(LabelMap::new(&of, &[], &[]).cells.is_empty());
+        assert!(LabelMap::new(&of, &[], &[], &Silent).unwrap().cells.is_empty());
     }
 }

@@ -11,7 +11,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
-use scgpt_data::{Column, Error, Result, Table};
+use scgpt_data::{Column, Error, Observer, Result, Table};
 use serde::{Deserialize, Serialize};
 
 use super::gene_sets::GeneSets;
@@ -116,7 +116,8 @@ impl Enriched {
 /// whose `p` is 1, are left out, but counted as tests. The result is ordered by list, then by `p`.
 ///
 /// # Errors
-/// If no set has a gene of the background, or the background is smaller than a set and a list.
+/// If no set has a gene of the background, or the background is smaller than a set and a list;
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
 ///
 /// # Reference
 /// Enrichr (Chen et al. 2013), as the reference calls it through gseapy. Differs: offline, with any
@@ -125,13 +126,17 @@ pub fn enrich(
     lists: &[Vec<String>],
     library: &GeneSets,
     background: &Background,
+    observer: &dyn Observer,
 ) -> Result<Vec<Enriched>> {
     let n = background.len();
     let sets: Vec<BTreeSet<&str>> = library
         .sets
         .iter()
-        .map(|set| set.genes.iter().map(String::as_str).filter(|g| background.holds(g)).collect())
-        .collect();
+        .map(|set| {
+            observer.check_cancelled()?;
+            Ok(set.genes.iter().map(String::as_str).filter(|g| background.holds(g)).collect())
+        })
+        .collect::<Result<_>>()?;
     let n_sets = sets.iter().filter(|set| !set.is_empty()).count();
     if n_sets == 0 {
         return Err(no_gene_in_common(library, background));
@@ -155,6 +160,7 @@ pub fn enrich(
     }
     let logs = LogFactorials::new(n);
     let of_list = |(number, list): (usize, &BTreeSet<&str>)| {
+        observer.check_cancelled()?;
         let mut found: HashMap<usize, Vec<&str>> = HashMap::new();
         for &gene in list {
             for &set in sets_of.get(gene).into_iter().flatten() {
@@ -181,13 +187,13 @@ pub fn enrich(
                 bonferroni: 1.0,
             }
         };
-        found.into_iter().map(test).collect::<Vec<_>>()
+        Ok(found.into_iter().map(test).collect::<Vec<_>>())
     };
     let mut tests: Vec<Enriched> =
-        lists.par_iter().enumerate().map(of_list).collect::<Vec<_>>().concat();
+        lists.par_iter().enumerate().map(of_list).collect::<Result<Vec<_>>>()?.concat();
     let n_tests = n_sets * lists.len();
     let p: Vec<f64> = tests.iter().map(|test| test.p).collect();
-    for (test, q) in tests.iter_mut().zip(benjamini_hochberg(&p, n_tests)) {
+    for (test, q) in tests.iter_mut().zip(benjamini_hochberg(&p, n_tests, observer)?) {
         (test.q, test.bonferroni) = (q, (test.p * n_tests as f64).min(1.0));
     }
     tests.sort_by(|a, b| a.list.cmp(&b.list).then(a.p.total_cmp(&b.p)).then(a.set.cmp(&b.set)));
@@ -261,6 +267,8 @@ impl LogFactorials {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
     use crate::network::GeneSet;
 
@@ -281,7 +289,8 @@ mod tests {
             names(&["a", "b", "c", "d", "e", "f", "g", "h"]).into_iter().collect(),
         );
         let sets = library(&[("milk", &["a", "b", "c", "d", "elsewhere"]), ("none", &["x"])]);
-        let found = enrich(&[names(&["a", "b", "c", "e", "nowhere"])], &sets, &genes).unwrap();
+        let found =
+            enrich(&[names(&["a", "b", "c", "e", "nowhere"])], &sets, &genes, &Silent).unwrap();
         assert_eq!((found.len(), found[0].size, found[0].genes.len()), (1, 4, 3));
         assert!((found[0].p - 17.0 / 70.0).abs() < 1e-14, "{}", found[0].p);
         assert!((found[0].odds_ratio - 9.0).abs() < 1e-12);
@@ -294,7 +303,7 @@ mod tests {
     fn lists_are_adjusted_together_and_a_number_is_a_background() {
         let sets = library(&[("s", &["a", "b"]), ("t", &["c"])]);
         let lists = [names(&["a", "b"]), names(&["c", "d"])];
-        let found = enrich(&lists, &sets, &Background::Number(100)).unwrap();
+        let found = enrich(&lists, &sets, &Background::Number(100), &Silent).unwrap();
         assert_eq!(
             found.iter().map(|it| (it.list, it.set.as_str())).collect::<Vec<_>>(),
             [(0, "s"), (1, "t")]
@@ -302,9 +311,9 @@ mod tests {
         assert!((found[0].p - 1.0 / 4950.0).abs() < 1e-15);
         assert!((found[0].bonferroni - 4.0 / 4950.0).abs() < 1e-14);
         assert!(found[0].odds_ratio.is_infinite());
-        assert!(enrich(&lists, &sets, &Background::Number(1)).is_err());
+        assert!(enrich(&lists, &sets, &Background::Number(1), &Silent).is_err());
         let others = Background::Genes(names(&["Cd3d"]).into_iter().collect());
-        let message = enrich(&lists, &sets, &others).unwrap_err().to_string();
+        let message = enrich(&lists, &sets, &others, &Silent).unwrap_err().to_string();
         assert!(message.contains("`Cd3d`") && message.contains("`a`"), "{message}");
     }
 }

@@ -1,6 +1,7 @@
 //! [`GenePairs`]: one number for every two genes.
 
 use rayon::prelude::*;
+use scgpt_data::{Observer, Result};
 use scgpt_stats::column_means;
 
 /// One number for every pair of `n` different genes, whatever their order: a similarity, a
@@ -31,13 +32,16 @@ impl GenePairs {
 
     /// Cosine similarities of `rows`, `[n, d]`; 0 beside a row of zeros, NaN beside one of NaN.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If `d` does not divide the number of values.
     ///
     /// # Reference
     /// `GeneEmbedding.generate_network` and `compute_similarities`, before the threshold. Differs:
     /// a gene is not compared with itself.
-    pub fn cosines(rows: &[f32], d: usize) -> Self {
+    pub fn cosines(rows: &[f32], d: usize, observer: &dyn Observer) -> Result<Self> {
         assert!(rows.len().is_multiple_of(d), "rows must be whole");
         let unit: Vec<f64> = rows
             .chunks_exact(d)
@@ -49,8 +53,15 @@ impl GenePairs {
             })
             .collect();
         let row = |i: usize| &unit[i * d..(i + 1) * d];
-        #[allow(clippy::cast_possible_truncation, reason = "as wide as the vectors")]
-        Self::new(rows.len() / d, |i, j| dot(row(i), row(j)) as f32)
+        let n = rows.len() / d;
+        let of = |i: usize| {
+            observer.check_cancelled()?;
+            #[allow(clippy::cast_possible_truncation, reason = "as wide as the vectors")]
+            let cosines = (i + 1..n).map(|j| dot(row(i), row(j)) as f32).collect();
+            Ok(cosines)
+        };
+        let values: Vec<Vec<f32>> = (0..n).into_par_iter().map(of).collect::<Result<_>>()?;
+        Ok(Self { n, values: values.concat() })
     }
 
     /// Number of genes.
@@ -119,7 +130,10 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
+    use crate::patience::questions;
 
     #[test]
     fn pairs_are_found_in_any_order() {
@@ -140,17 +154,23 @@ mod tests {
         let apart = centred(&rows, 2);
         assert_eq!(apart[..8], [1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0]);
         assert!(apart[8].is_nan());
-        assert!(GenePairs::cosines(&rows, 2).get(0, 1) > 0.99);
-        let pairs = GenePairs::cosines(&apart, 2);
+        assert!(GenePairs::cosines(&rows, 2, &Silent).unwrap().get(0, 1) > 0.99);
+        let pairs = GenePairs::cosines(&apart, 2, &Silent).unwrap();
         assert_eq!((pairs.get(0, 1), pairs.get(0, 2), pairs.get(2, 3)), (-1.0, 0.0, -1.0));
     }
 
     #[test]
     fn cosines_of_odd_rows() {
         let rows = [3.0, 4.0, 0.0, 0.0, 6.0, 8.0, -4.0, 3.0, f32::NAN, 1.0];
-        let pairs = GenePairs::cosines(&rows, 2);
+        let pairs = GenePairs::cosines(&rows, 2, &Silent).unwrap();
         assert_eq!((pairs.get(0, 1), pairs.get(0, 2), pairs.get(0, 3)), (0.0, 1.0, 0.0));
         assert!(pairs.get(0, 4).is_nan());
         assert_eq!(pairs.strongest(0, 9).len(), 3);
+    }
+
+    #[test]
+    fn every_gene_asks_whether_to_go_on() {
+        let cosines = |observer: &dyn Observer| GenePairs::cosines(&[0.5; 60], 3, observer);
+        assert_eq!(questions(cosines), 20);
     }
 }

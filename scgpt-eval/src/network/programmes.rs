@@ -1,5 +1,6 @@
 //! [`Programme`]: genes that belong together.
 
+use scgpt_data::{Observer, Result};
 use scgpt_stats::{Graph, leiden};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,9 @@ pub struct Programme {
 /// The communities of `graph` that have enough genes, the largest first. How central a gene is
 /// within its community follows from `similarities`.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Panics
 /// If graph and similarities are of different genes.
 ///
@@ -59,15 +63,17 @@ pub fn programmes(
     graph: &Graph,
     similarities: &GenePairs,
     options: &ProgrammeOptions,
-) -> Vec<Programme> {
+    observer: &dyn Observer,
+) -> Result<Vec<Programme>> {
     assert_eq!(graph.len(), similarities.n(), "the same genes");
-    let communities = leiden(graph, options.resolution, options.seed);
+    let communities = leiden(graph, options.resolution, options.seed, observer)?;
     let mut members = vec![Vec::new(); communities.iter().max().map_or(0, |last| last + 1)];
     for (gene, &community) in communities.iter().enumerate() {
         members[community].push(gene);
     }
     members.retain(|genes| genes.len() >= options.least_genes.max(2));
     let programme = |genes: Vec<usize>| {
+        observer.check_cancelled()?;
         let central = |&gene: &usize| {
             let others = genes.iter().filter(|&&other| other != gene);
             let sum: f64 = others.map(|&other| f64::from(similarities.get(gene, other))).sum();
@@ -77,30 +83,35 @@ pub fn programmes(
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let (centrality, genes): (Vec<f64>, Vec<usize>) = ranked.into_iter().unzip();
         let strength = centrality.iter().sum::<f64>() / genes.len() as f64;
-        Programme { genes, centrality, strength }
+        Ok(Programme { genes, centrality, strength })
     };
     members.into_iter().map(programme).collect()
 }
 
 /// The graph in which two genes are joined if one is among the `k` strongest of the other.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Reference
 /// The co-expression baseline of the reference (`examples/GSEA_for_grn`).
-pub fn strongest_graph(weights: &GenePairs, k: usize) -> Graph {
-    let mut edges: Vec<(usize, usize)> = (0..weights.n())
-        .flat_map(|gene| {
-            let found = weights.strongest(gene, k).into_iter().filter(|&(_, w)| w > 0.0);
-            found.map(move |(other, _)| (gene.min(other), gene.max(other)))
-        })
-        .collect();
+pub fn strongest_graph(weights: &GenePairs, k: usize, observer: &dyn Observer) -> Result<Graph> {
+    let mut edges: Vec<(usize, usize)> = Vec::new();
+    for gene in 0..weights.n() {
+        observer.check_cancelled()?;
+        let found = weights.strongest(gene, k).into_iter().filter(|&(_, w)| w > 0.0);
+        edges.extend(found.map(|(other, _)| (gene.min(other), gene.max(other))));
+    }
     edges.sort_unstable();
     edges.dedup();
     let weighted = edges.into_iter().map(|(a, b)| (a, b, f64::from(weights.get(a, b))));
-    Graph::from_edges(weights.n(), weighted)
+    Ok(Graph::from_edges(weights.n(), weighted))
 }
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
@@ -112,9 +123,9 @@ mod tests {
             true => 0.8,
             false => 0.05,
         });
-        let graph = strongest_graph(&weights, 4);
+        let graph = strongest_graph(&weights, 4, &Silent).unwrap();
         let options = ProgrammeOptions { resolution: 1.0, ..ProgrammeOptions::default() };
-        let found = programmes(&graph, &weights, &options);
+        let found = programmes(&graph, &weights, &options, &Silent).unwrap();
         assert_eq!(found.len(), 2, "three genes are too few: {found:?}");
         assert_eq!((found[0].genes.len(), found[0].genes[0], found[1].genes.len()), (6, 2, 5));
         assert!((found[1].strength - 0.8).abs() < 1e-6);

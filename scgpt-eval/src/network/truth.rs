@@ -8,7 +8,7 @@ use scgpt_stats::{EdgeScores, sign_accuracy};
 use serde::{Deserialize, Serialize};
 
 use crate::network::GeneNetwork;
-use scgpt_data::{Error, Result};
+use scgpt_data::{Error, Observer, Result};
 
 /// Known regulations among some genes, and the pairs that could have been.
 ///
@@ -112,12 +112,15 @@ impl TrueEdges {
     /// Scores weights, `[sources, targets]`: the larger one is, whatever its sign, the surer is the
     /// edge.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If they are of another number of genes.
-    pub fn scores(&self, weights: &[f32]) -> Option<EdgeScores> {
+    pub fn scores(&self, weights: &[f32], observer: &dyn Observer) -> Result<Option<EdgeScores>> {
         assert_eq!(weights.len(), self.n_genes * self.n_genes, "weights of all pairs");
         let sizes: Vec<f32> = self.candidates.iter().map(|&place| weights[place].abs()).collect();
-        EdgeScores::new(&sizes, &self.is_true)
+        EdgeScores::new(&sizes, &self.is_true, observer)
     }
 
     /// Share of the true edges, among those with a weight, whose sign is right; `None` if the truth
@@ -186,11 +189,12 @@ impl NetworkEvaluation {
     /// Judges `network` by `truth` among `genes`; with `None`, among the genes that both have.
     ///
     /// # Errors
-    /// As [`TrueEdges::among`].
+    /// As [`TrueEdges::among`]; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn new(
         network: &GeneNetwork,
         truth: &GeneNetwork,
         genes: Option<&[String]>,
+        observer: &dyn Observer,
     ) -> Result<Self> {
         let genes = genes.unwrap_or(network.genes());
         let genes_of_truth = truth.genes().len();
@@ -223,7 +227,7 @@ impl NetworkEvaluation {
         let nothing = || Error::Option("no pair of genes can be told apart".into());
         let reversed = network.is_directed().then(|| {
             let turned: Vec<f32> = (0..n * n).map(|at| weights[at % n * n + at / n]).collect();
-            truth.scores(&turned)
+            truth.scores(&turned, observer)
         });
         let weight = |at: &usize| weights[truth.candidates[*at]];
         let listed = (0..truth.candidates.len()).filter(|&at| is_listed[truth.candidates[at]]);
@@ -252,9 +256,9 @@ impl NetworkEvaluation {
             genes_of_network: network.genes().len(),
             genes_of_truth,
             truth: truth.summary(),
-            scores: truth.scores(&weights).ok_or_else(nothing)?,
+            scores: truth.scores(&weights, observer)?.ok_or_else(nothing)?,
             sign_accuracy: truth.sign_accuracy(&weights),
-            reversed: reversed.flatten(),
+            reversed: reversed.transpose()?.flatten(),
         })
     }
 
@@ -304,6 +308,8 @@ pub fn scores_row(name: &str, scores: &EdgeScores) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
     use crate::network::{Edge, EdgeKind};
 
@@ -333,7 +339,7 @@ mod tests {
             &[("A", "B", 0.9), ("A", "E", 3.0), ("A", "C", 0.5), ("D", "B", 0.7), ("B", "D", 2.0)],
             EdgeKind::Directed,
         );
-        let evaluation = NetworkEvaluation::new(&found, &truth, None).unwrap();
+        let evaluation = NetworkEvaluation::new(&found, &truth, None, &Silent).unwrap();
         assert_eq!(
             evaluation.truth,
             TruthReport { edges: 3, regulators: 2, genes: 4, candidates: 6 }
@@ -355,17 +361,17 @@ mod tests {
     fn signs_and_directions_are_judged() {
         let truth =
             network(&[("A", "B", 1.0), ("A", "C", -1.0), ("B", "D", -1.0)], EdgeKind::Directed);
-        let right = NetworkEvaluation::new(&truth, &truth, None).unwrap();
+        let right = NetworkEvaluation::new(&truth, &truth, None, &Silent).unwrap();
         assert!((right.scores.auprc - 1.0).abs() < 1e-9 && (right.scores.auroc - 1.0).abs() < 1e-9);
         assert_eq!(right.sign_accuracy, Some(1.0));
         assert!(right.verdict().contains("far better") || right.scores.auprc_ratio < 2.0);
         let turned =
             network(&[("B", "A", 1.0), ("C", "A", 1.0), ("D", "B", 1.0)], EdgeKind::Directed);
-        let turned = NetworkEvaluation::new(&turned, &truth, None).unwrap();
+        let turned = NetworkEvaluation::new(&turned, &truth, None, &Silent).unwrap();
         assert!(turned.verdict().contains("Turned round, its edges fit better"));
         let both =
             network(&[("B", "A", 1.0), ("C", "A", 1.0), ("D", "B", -1.0)], EdgeKind::Undirected);
-        let both = NetworkEvaluation::new(&both, &truth, None).unwrap();
+        let both = NetworkEvaluation::new(&both, &truth, None, &Silent).unwrap();
         assert_eq!((both.reversed, both.sign_accuracy), (None, Some(2.0 / 3.0)));
     }
 
@@ -373,10 +379,11 @@ mod tests {
     fn a_truth_of_other_genes_is_refused() {
         let truth = network(&[("A", "B", 1.0), ("A", "C", 1.0)], EdgeKind::Directed);
         let other = network(&[("a", "b", 1.0)], EdgeKind::Directed);
-        let message = NetworkEvaluation::new(&other, &truth, None).unwrap_err().to_string();
+        let message =
+            NetworkEvaluation::new(&other, &truth, None, &Silent).unwrap_err().to_string();
         assert!(message.contains("no gene in common"), "{message}");
         let one = network(&[("B", "C", 1.0)], EdgeKind::Directed);
-        let message = NetworkEvaluation::new(&one, &truth, None).unwrap_err().to_string();
+        let message = NetworkEvaluation::new(&one, &truth, None, &Silent).unwrap_err().to_string();
         assert!(message.contains("nothing can be"), "{message}");
     }
 }

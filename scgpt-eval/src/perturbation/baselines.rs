@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scgpt_data::narrow;
+use scgpt_data::{Observer, Result, narrow};
 use scgpt_stats::{Products, difference, dot, largest_eigenpairs};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,8 @@ use super::condition::Condition;
 const COMPONENTS: usize = 10;
 /// Its ridge penalty, as Ahlmann-Eltze, Huber and Anders 2025 set it.
 const RIDGE: f64 = 0.1;
+/// Genes whose products are summed between two questions to an observer.
+const GENES: usize = 256;
 
 /// The responses that a method may learn from, all of one cell type. Profiles have one entry a
 /// measured gene, `[g]`.
@@ -73,17 +75,21 @@ pub struct ResponseBaseline {
 
 /// Predicts the conditions `asked` from those that are known, by every rule in turn.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Panics
 /// If no response is known.
 pub fn response_baselines(
     known: &KnownResponses<'_>,
     asked: &[&Condition],
-) -> Vec<ResponseBaseline> {
-    let of = |rule: ResponseRule| ResponseBaseline {
-        name: rule.name(),
-        profiles: rule.predict(known, asked),
+    observer: &dyn Observer,
+) -> Result<Vec<ResponseBaseline>> {
+    let of = |rule: ResponseRule| {
+        let profiles = rule.predict(known, asked, observer)?;
+        Ok(ResponseBaseline { name: rule.name(), profiles })
     };
-    ResponseRule::ALL.map(of).into()
+    ResponseRule::ALL.into_iter().map(of).collect()
 }
 
 impl ResponseRule {
@@ -104,12 +110,25 @@ impl ResponseRule {
 
     /// Mean expression for each of the conditions `asked`, `[g]`, from those that are known.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If no response is known.
-    pub fn predict(self, known: &KnownResponses<'_>, asked: &[&Condition]) -> Vec<Vec<f64>> {
+    pub fn predict(
+        self,
+        known: &KnownResponses<'_>,
+        asked: &[&Condition],
+        observer: &dyn Observer,
+    ) -> Result<Vec<Vec<f64>>> {
         assert!(!known.responses.is_empty(), "nothing to learn from");
-        let each =
-            |predict: &dyn Fn(&Condition) -> Vec<f64>| asked.iter().map(|c| predict(c)).collect();
+        let each = |predict: &dyn Fn(&Condition) -> Vec<f64>| {
+            let predicted = |condition: &&Condition| {
+                observer.check_cancelled()?;
+                Ok(predict(condition))
+            };
+            asked.iter().map(predicted).collect()
+        };
         let overall = mean(&known.responses.iter().map(|it| it.1).collect::<Vec<_>>());
         match self {
             Self::NoChange => each(&|_| known.control.to_vec()),
@@ -131,7 +150,7 @@ impl ResponseRule {
                 })
             }
             Self::Linear => {
-                let linear = Linear::fit(known, &overall);
+                let linear = Linear::fit(known, &overall, observer)?;
                 each(&|condition| linear.predict(condition))
             }
         }
@@ -214,7 +233,7 @@ struct Linear<'a> {
 impl<'a> Linear<'a> {
     /// Fits `W` by the conditions whose genes are all measured. Takes time with the genes times the
     /// square of the conditions.
-    fn fit(known: &KnownResponses<'a>, mean: &'a [f64]) -> Self {
+    fn fit(known: &KnownResponses<'a>, mean: &'a [f64], observer: &dyn Observer) -> Result<Self> {
         let n_genes = mean.len();
         let n = known.responses.len();
         // Genes are the samples here, and conditions what is measured of them.
@@ -226,8 +245,11 @@ impl<'a> Linear<'a> {
         let samples: Vec<(Vec<u32>, Vec<f32>)> =
             (0..n_genes).map(|gene| (numbers.clone(), row(gene))).collect();
         let mut products = Products::new(n);
-        products.add(&samples);
-        let principal = products.principal(COMPONENTS);
+        for genes in samples.chunks(GENES) {
+            observer.check_cancelled()?;
+            products.add(genes);
+        }
+        let principal = products.principal(COMPONENTS, observer)?;
         let genes: Vec<Vec<f64>> = samples
             .iter()
             .map(|(i, x)| principal.project(i, x).into_iter().map(f64::from).collect())
@@ -250,10 +272,10 @@ impl<'a> Linear<'a> {
                 row.iter_mut().zip(p).for_each(|(cell, p)| *cell += g * p);
             }
         }
-        let left = ridge_inverse(&genes, k);
-        let right = ridge_inverse(&embedded, k);
+        let left = ridge_inverse(&genes, k, observer)?;
+        let right = ridge_inverse(&embedded, k, observer)?;
         let weights = multiply(&multiply(&left, &middle), &right);
-        Self { columns: known.columns, mean, genes, weights }
+        Ok(Self { columns: known.columns, mean, genes, weights })
     }
 
     /// The profile of a condition, `[g]`; `b` if one of its genes is not measured.
@@ -293,7 +315,7 @@ fn products_with(rows: &[Vec<f64>], y: &[f64], k: usize) -> Vec<f64> {
 }
 
 /// `(XᵀX + λ)⁻¹`, by the eigenvectors of `XᵀX`.
-fn ridge_inverse(rows: &[Vec<f64>], k: usize) -> Vec<Vec<f64>> {
+fn ridge_inverse(rows: &[Vec<f64>], k: usize, observer: &dyn Observer) -> Result<Vec<Vec<f64>>> {
     let mut squares = vec![0.0; k * k];
     for row in rows {
         for (i, x) in row.iter().enumerate() {
@@ -303,13 +325,13 @@ fn ridge_inverse(rows: &[Vec<f64>], k: usize) -> Vec<Vec<f64>> {
         }
     }
     let mut inverse = vec![vec![0.0; k]; k];
-    for (value, axis) in largest_eigenpairs(&squares, k, k) {
+    for (value, axis) in largest_eigenpairs(&squares, k, k, observer)? {
         let weight = 1.0 / (value.max(0.0) + RIDGE);
         for (row, x) in inverse.iter_mut().zip(&axis) {
             row.iter_mut().zip(&axis).for_each(|(cell, y)| *cell += weight * x * y);
         }
     }
-    inverse
+    Ok(inverse)
 }
 
 /// `A B`, by rows.
@@ -329,6 +351,8 @@ pub(super) fn mean(profiles: &[&[f64]]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     const CONTROL: [f64; 4] = [1.0, 1.0, 1.0, 1.0];
@@ -348,7 +372,7 @@ mod tests {
             columns: &columns,
         };
         let asked = Condition::new(asked.iter().copied());
-        let said = response_baselines(&known, &[&asked]);
+        let said = response_baselines(&known, &[&asked], &Silent).unwrap();
         said.into_iter().map(|baseline| (baseline.name, baseline.profiles[0].clone())).collect()
     }
 

@@ -7,7 +7,7 @@ use scgpt_data::{CellSource, EmptyCells, Error, Layer, Observer, Result, some_of
 use serde::Serialize;
 
 use super::{
-    baselines::{KnownResponses, mean, response_baselines},
+    baselines::{KnownResponses, ResponseBaseline, mean, response_baselines},
     condition::Condition,
     de::DeGenes,
     design::{Design, DesignOptions},
@@ -107,40 +107,52 @@ pub struct Predictions<'a> {
 impl ResponseJudge<'_> {
     /// Scores what a method predicts for the groups `tested` of the design.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there is not one profile a group.
-    pub fn judge(&self, tested: &[usize], predictions: Predictions<'_>) -> PerturbEvaluation {
+    pub fn judge(
+        &self,
+        tested: &[usize],
+        predictions: Predictions<'_>,
+        observer: &dyn Observer,
+    ) -> Result<PerturbEvaluation> {
         let Predictions { name, profiles: predicted, beside_baselines: baselines } = predictions;
         assert_eq!(predicted.len(), tested.len(), "a profile for each group");
         let known = self.known();
         let mut judged: Vec<JudgedResponse> = Vec::with_capacity(tested.len());
         for of_type in self.by_type(tested) {
             let centroid = self.centroid(of_type, &known);
-            judged.extend(of_type.iter().map(|&group| self.judged(group, &centroid)));
+            for &group in of_type {
+                observer.check_cancelled()?;
+                judged.push(self.judged(group, &centroid));
+            }
         }
         let score = |name: &str, judged: &[JudgedResponse], predicted: &[Vec<f64>]| {
-            MethodResponses::new(name, judged, predicted, self.seed)
+            MethodResponses::new(name, judged, predicted, self.seed, observer)
         };
-        let mut methods = vec![score(name, &judged, &predicted)];
+        let mut methods = vec![score(name, &judged, &predicted)?];
         if baselines && !known.is_empty() {
-            for (name, profiles) in self.baselines(tested, &known) {
-                methods.push(score(name, &judged, &profiles));
+            for ResponseBaseline { name, profiles } in self.baselines(tested, &known, observer)? {
+                methods.push(score(name, &judged, &profiles)?);
             }
         }
         let truth: Vec<Vec<f64>> = judged.iter().map(|judged| judged.truth.clone()).collect();
-        PerturbEvaluation {
+        Ok(PerturbEvaluation {
             conditions: judged.iter().map(|judged| judged.name.clone()).collect(),
             genes: self.columns.len(),
             methods,
             ceiling: self
                 .halves(tested, &judged)
-                .map(|(judged, predicted)| score("half of the cells", &judged, &predicted)),
-            truth_similarity: similarity(&judged, &truth),
+                .map(|(judged, predicted)| score("half of the cells", &judged, &predicted))
+                .transpose()?,
+            truth_similarity: similarity(&judged, &truth, observer)?,
             left_out: None,
             judged,
             predicted,
             names: self.names.to_vec(),
-        }
+        })
     }
 
     /// The genes that are judged of a profile of all genes.
@@ -221,9 +233,10 @@ impl ResponseJudge<'_> {
         &self,
         tested: &[usize],
         known: &[(usize, Vec<f64>)],
-    ) -> Vec<(&'static str, Vec<Vec<f64>>)> {
+        observer: &dyn Observer,
+    ) -> Result<Vec<ResponseBaseline>> {
         let columns: BTreeMap<String, usize> = self.names.iter().cloned().zip(0..).collect();
-        let mut by_method: Vec<(&'static str, Vec<Vec<f64>>)> = Vec::new();
+        let mut by_method: Vec<ResponseBaseline> = Vec::new();
         for tested in self.by_type(tested) {
             let control = self.mean(self.design.control(tested[0]));
             let cell_type = self.cell_type(tested[0]);
@@ -239,14 +252,15 @@ impl ResponseJudge<'_> {
             let known = KnownResponses { control: &control, responses, columns: &columns };
             let asked: Vec<&Condition> =
                 tested.iter().map(|&group| self.design.condition(group)).collect();
-            for (number, baseline) in response_baselines(&known, &asked).into_iter().enumerate() {
+            let baselines = response_baselines(&known, &asked, observer)?;
+            for (number, baseline) in baselines.into_iter().enumerate() {
                 match by_method.get_mut(number) {
-                    Some(method) => method.1.extend(baseline.profiles),
-                    None => by_method.push((baseline.name, baseline.profiles)),
+                    Some(method) => method.profiles.extend(baseline.profiles),
+                    None => by_method.push(baseline),
                 }
             }
         }
-        by_method
+        Ok(by_method)
     }
 
     /// Half of the cells of each tested group as truth, and the other half as prediction; groups of
@@ -382,7 +396,7 @@ pub fn evaluate_responses(
     let predicted: Vec<Vec<f64>> = tested.iter().map(predicted).collect();
     let predictions =
         Predictions { name: "prediction", profiles: predicted, beside_baselines: baselines };
-    let mut evaluation = judge.judge(&tested, predictions);
+    let mut evaluation = judge.judge(&tested, predictions, observer)?;
     let perturbed = design.perturbed_conditions();
     let perturbed: BTreeSet<&String> = perturbed.iter().flat_map(Condition::genes).collect();
     let measured: BTreeSet<&String> = names.iter().collect();

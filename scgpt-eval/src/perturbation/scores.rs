@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use scgpt_data::{Observer, Result};
 use scgpt_stats::{
     Interval, ResponseScores, centroid_accuracy, difference, discrimination, pearson,
 };
@@ -84,14 +85,23 @@ impl MethodResponses {
     /// Scores the `predicted` profiles, `[g]` each, of the `judged` conditions, which are ordered
     /// by cell type.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there are no conditions, or not one prediction for each.
-    pub fn new(name: &str, judged: &[JudgedResponse], predicted: &[Vec<f64>], seed: u64) -> Self {
+    pub fn new(
+        name: &str,
+        judged: &[JudgedResponse],
+        predicted: &[Vec<f64>],
+        seed: u64,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         assert_eq!(judged.len(), predicted.len(), "one prediction a condition");
         let mut rows = Vec::with_capacity(judged.len());
         for of_type in judged.chunk_by(|one, other| one.cell_type == other.cell_type) {
             let said = &predicted[rows.len()..rows.len() + of_type.len()];
-            rows.extend(condition_scores(of_type, said));
+            rows.extend(condition_scores(of_type, said, observer)?);
         }
         let named = |scores: &ConditionScores| -> BTreeMap<&'static str, f64> {
             RESPONSE_SCORES.iter().map(|(name, _)| *name).zip(*scores).collect()
@@ -103,17 +113,19 @@ impl MethodResponses {
             }
         }
         let interval = |score: usize| {
-            Interval::of_cells(rows.len(), seed, |sample| {
+            let mean = |sample: &[usize]| {
                 sample.iter().map(|&row| rows[row][score]).sum::<f64>() / sample.len() as f64
-            })
+            };
+            Interval::of_cells(rows.len(), seed, mean, observer)
         };
-        Self {
+        Ok(Self {
             name: name.into(),
             scores: RESPONSE_SCORES
                 .iter()
                 .map(|(name, _)| *name)
-                .zip((0..).map(interval))
-                .collect(),
+                .zip(0..)
+                .map(|(name, score)| Ok((name, interval(score)?)))
+                .collect::<Result<_>>()?,
             subgroups: members
                 .into_iter()
                 .map(|(subgroup, rows)| (subgroup, named(&means(&rows))))
@@ -123,9 +135,9 @@ impl MethodResponses {
                 .zip(&rows)
                 .map(|(judged, row)| (judged.name.clone(), named(row)))
                 .collect(),
-            similarity: similarity(judged, predicted),
+            similarity: similarity(judged, predicted, observer)?,
             repeats: vec![means(&rows)],
-        }
+        })
     }
 
     /// Adds another repeat of the same methods.
@@ -156,7 +168,11 @@ impl MethodResponses {
 
 /// Mean correlation between the changes of different conditions; 1 if there is one condition, or no
 /// condition changes.
-pub(super) fn similarity(judged: &[JudgedResponse], profiles: &[Vec<f64>]) -> f64 {
+pub(super) fn similarity(
+    judged: &[JudgedResponse],
+    profiles: &[Vec<f64>],
+    observer: &dyn Observer,
+) -> Result<f64> {
     let changes: Vec<Vec<f64>> = judged
         .iter()
         .zip(profiles)
@@ -165,27 +181,32 @@ pub(super) fn similarity(judged: &[JudgedResponse], profiles: &[Vec<f64>]) -> f6
     let is_still = |change: &Vec<f64>| change.iter().all(|x| x.abs() < 1e-9);
     let mut correlations = Vec::new();
     for (place, one) in changes.iter().enumerate() {
+        observer.check_cancelled()?;
         for other in &changes[..place] {
             let both_still = is_still(one) && is_still(other);
             correlations.push(if both_still { 1.0 } else { pearson(one, other) });
         }
     }
-    match correlations.len() {
+    Ok(match correlations.len() {
         0 => 1.0,
         n => correlations.iter().sum::<f64>() / n as f64,
-    }
+    })
 }
 
 /// Scores of every condition of one cell type.
-fn condition_scores(judged: &[JudgedResponse], predicted: &[Vec<f64>]) -> Vec<ConditionScores> {
+fn condition_scores(
+    judged: &[JudgedResponse],
+    predicted: &[Vec<f64>],
+    observer: &dyn Observer,
+) -> Result<Vec<ConditionScores>> {
     let truth: Vec<&[f64]> = judged.iter().map(|judged| judged.truth.as_slice()).collect();
     let said: Vec<&[f64]> = predicted.iter().map(Vec::as_slice).collect();
     let perturbed: Vec<&[usize]> =
         judged.iter().map(|judged| judged.perturbed.as_slice()).collect();
-    let accuracy = centroid_accuracy(&said, &truth);
-    let told_apart = discrimination(&said, &truth, &perturbed);
+    let accuracy = centroid_accuracy(&said, &truth, observer)?;
+    let told_apart = discrimination(&said, &truth, &perturbed, observer)?;
     let all: Vec<usize> = (0..truth.first().map_or(0, |truth| truth.len())).collect();
-    (0..judged.len())
+    let scores = (0..judged.len())
         .map(|condition| {
             let JudgedResponse { truth, control, centroid, de, .. } = &judged[condition];
             let predicted = &predicted[condition];
@@ -210,7 +231,8 @@ fn condition_scores(judged: &[JudgedResponse], predicted: &[Vec<f64>]) -> Vec<Co
                 sure.pearson,
             ]
         })
-        .collect()
+        .collect();
+    Ok(scores)
 }
 
 fn means(rows: &[ConditionScores]) -> ConditionScores {
@@ -223,6 +245,8 @@ fn means(rows: &[ConditionScores]) -> ConditionScores {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     fn judged() -> Vec<JudgedResponse> {
@@ -247,20 +271,20 @@ mod tests {
     fn truth_is_perfect_and_one_answer_for_all_has_collapsed() {
         let judged = judged();
         let truth: Vec<Vec<f64>> = judged.iter().map(|judged| judged.truth.clone()).collect();
-        let perfect = MethodResponses::new("truth", &judged, &truth, 0);
+        let perfect = MethodResponses::new("truth", &judged, &truth, 0, &Silent).unwrap();
         for (name, less_is_better) in RESPONSE_SCORES {
             let best = if less_is_better { 0.0 } else { 1.0 };
             assert!((perfect.mean(name) - best).abs() < 1e-9, "{name} {}", perfect.mean(name));
         }
         assert!(!perfect.has_collapsed(perfect.similarity));
         let same = vec![judged[0].centroid.clone(); 3];
-        let same = MethodResponses::new("mean", &judged, &same, 0);
+        let same = MethodResponses::new("mean", &judged, &same, 0, &Silent).unwrap();
         assert!(same.has_collapsed(perfect.similarity), "{}", same.similarity);
         assert!((same.mean("centroid_accuracy") - 0.5).abs() < 1e-9);
         assert!(same.mean("pearson_delta_centroid").abs() < 1e-9);
         assert_eq!(same.subgroups["unseen_single"].len(), RESPONSE_SCORES.len());
         let still = vec![judged[0].control.clone(); 3];
-        assert!((similarity(&judged, &still) - 1.0).abs() < 1e-9);
+        assert!((similarity(&judged, &still, &Silent).unwrap() - 1.0).abs() < 1e-9);
     }
     #[test]
     fn the_cell_type_alone_earns_nothing() {
@@ -278,8 +302,8 @@ mod tests {
             }
         }));
         let still: Vec<Vec<f64>> = both.iter().map(|judged| judged.control.clone()).collect();
-        let alone = MethodResponses::new("no change", &one, &still[..3], 0);
-        let still = MethodResponses::new("no change", &both, &still, 0);
+        let alone = MethodResponses::new("no change", &one, &still[..3], 0, &Silent).unwrap();
+        let still = MethodResponses::new("no change", &both, &still, 0, &Silent).unwrap();
         for score in ["centroid_accuracy", "discrimination", "pearson_delta_centroid"] {
             assert!((still.mean(score) - alone.mean(score)).abs() < 1e-9, "{score}");
         }

@@ -1,5 +1,7 @@
 //! [`Graph`]: cells and how strongly they are connected.
 
+use scgpt_data::{Observer, Result};
+
 use crate::neighbours::Neighbours;
 
 /// Rounds in which the scale of a neighbourhood is halved or doubled, and how close is enough.
@@ -7,17 +9,21 @@ const SEARCH_ROUNDS: usize = 64;
 const SEARCH_TOLERANCE: f64 = 1e-5;
 /// Least scale of a neighbourhood, as a share of the mean distance.
 const LEAST_SCALE: f64 = 1e-3;
+/// Cells whose scale is sought between two questions to an observer.
+const ASKED: usize = 10_000;
 
 /// An undirected weighted graph. Both directions of an edge are stored; an edge from a node to
 /// itself, which stands for edges inside a group of cells, has the weight of both.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_stats::{Graph, leiden};
 ///
 /// // Two triangles, joined by one weak edge.
 /// let edges = [(0, 1, 1.0), (1, 2, 1.0), (0, 2, 1.0), (3, 4, 1.0), (4, 5, 1.0), (3, 5, 1.0)];
 /// let graph = Graph::from_edges(6, edges.into_iter().chain([(2, 3, 0.1)]));
-/// assert_eq!(leiden(&graph, 1.0, 0), [0, 0, 0, 1, 1, 1]);
+/// assert_eq!(leiden(&graph, 1.0, 0, &Silent)?, [0, 0, 0, 1, 1, 1]);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
@@ -64,21 +70,34 @@ impl Graph {
     /// `log2(k + 1)` neighbours; the two directions of an edge are joined as independent chances,
     /// `a + b - a b`.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Reference
     /// `scanpy.pp.neighbors(n_neighbors=k + 1)`, which counts the cell itself, that is
     /// `umap.umap_.fuzzy_simplicial_set`; McInnes, Healy and Melville 2018.
-    pub fn fuzzy(neighbours: &Neighbours) -> Self {
-        Self::of_nearest(&neighbours.cells().collect::<Vec<_>>(), neighbours.k())
+    pub fn fuzzy(neighbours: &Neighbours, observer: &dyn Observer) -> Result<Self> {
+        Self::of_nearest(&neighbours.cells().collect::<Vec<_>>(), neighbours.k(), observer)
     }
 
     /// As [`fuzzy`](Self::fuzzy), from lists of the `k` nearest of each cell, or as many as it has: their
     /// distances and numbers, the nearest first.
-    pub fn of_nearest(cells: &[&[(f64, usize)]], k: usize) -> Self {
+    ///
+    /// # Errors
+    /// As [`fuzzy`](Self::fuzzy).
+    pub fn of_nearest(
+        cells: &[&[(f64, usize)]],
+        k: usize,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let (with_self, n) = ((k + 1) as f64, cells.len());
         let sums = cells.iter().map(|cell| cell.iter().map(|&(x, _)| x).sum::<f64>());
         let overall = sums.sum::<f64>() / (with_self * n.max(1) as f64);
         let mut chances: Vec<(usize, usize, f64)> = Vec::with_capacity(n * k);
         for (cell, &nearest) in cells.iter().enumerate() {
+            if cell.is_multiple_of(ASKED) {
+                observer.check_cancelled()?;
+            }
             let first = nearest.iter().map(|&(x, _)| x).find(|&x| x > 0.0).unwrap_or(0.0);
             let mean = nearest.iter().map(|&(x, _)| x).sum::<f64>() / with_self;
             let least = LEAST_SCALE * if first > 0.0 { mean } else { overall };
@@ -97,7 +116,8 @@ impl Graph {
             }
             same
         });
-        Self::from_edges(n, chances)
+        observer.check_cancelled()?;
+        Ok(Self::from_edges(n, chances))
     }
 
     /// A graph of the same edges, all of weight 1.
@@ -236,6 +256,8 @@ fn chance(excess: f64, scale: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
@@ -264,7 +286,7 @@ mod tests {
     #[test]
     fn the_nearest_neighbour_is_certain() {
         let rows = [0.0, 1.0, 3.0, 7.0, 8.0_f32];
-        let graph = Graph::fuzzy(&Neighbours::new(&rows, 1, 2));
+        let graph = Graph::fuzzy(&Neighbours::new(&rows, 1, 2, &Silent).unwrap(), &Silent).unwrap();
         let weight = |a: usize, b: usize| {
             graph.edges(a).iter().find(|edge| edge.0 == b).map_or(0.0, |edge| edge.1)
         };

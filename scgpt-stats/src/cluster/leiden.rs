@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Observer, Purpose, Result};
 
 use super::{graph::Graph, weights::Weights};
 
@@ -13,41 +13,59 @@ const LEAST_GAIN: f64 = 1e-10;
 /// What a move must gain: more than sums in another order differ by. Without it nodes could be
 /// moved in circles.
 const LEAST_MOVE: f64 = 1e-12;
+/// Nodes that are visited between two questions to an observer.
+const ASKED: usize = 10_000;
 
 /// The community of every node, numbered from 0 by decreasing size, such that modularity is as high
 /// as could be found. The higher the `resolution`, the more communities.
 ///
 /// Every community is connected. The result is the same for the same graph, resolution and seed.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Reference
 /// Traag, Waltman and van Eck 2019; `scanpy.tl.leiden` with `n_iterations=-1`, that is `leidenalg`
 /// with `RBConfigurationVertexPartition`. Differs: nodes are visited in an order of their own,
 /// and, as in the paper, only well-connected parts are merged when a community is refined.
-pub fn leiden(graph: &Graph, resolution: f64, seed: u64) -> Vec<usize> {
+pub fn leiden(
+    graph: &Graph,
+    resolution: f64,
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<Vec<usize>> {
     let mut communities: Vec<usize> = (0..graph.len()).collect();
     let mut quality = f64::NEG_INFINITY;
     for pass in 0..PASSES {
         let mut next = communities.clone();
-        improve(graph, resolution, (seed, pass), true, &mut next);
+        improve(graph, resolution, (seed, pass), true, &mut next, observer)?;
         let reached = graph.modularity(&next, resolution);
         if reached <= quality + LEAST_GAIN {
             break;
         }
         (communities, quality) = (next, reached);
     }
-    by_size(&communities)
+    Ok(by_size(&communities))
 }
 
 /// The communities of a graph by the older method, which merges communities as they are, in one pass:
 /// not every community need be connected. See [`leiden`].
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Reference
 /// Blondel et al. 2008; `scanpy.tl.louvain`, that is `louvain` with `RBConfigurationVertexPartition`.
 /// Differs: nodes are visited in an order of their own.
-pub fn louvain(graph: &Graph, resolution: f64, seed: u64) -> Vec<usize> {
+pub fn louvain(
+    graph: &Graph,
+    resolution: f64,
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<Vec<usize>> {
     let mut communities: Vec<usize> = (0..graph.len()).collect();
-    improve(graph, resolution, (seed, 0), false, &mut communities);
-    by_size(&communities)
+    improve(graph, resolution, (seed, 0), false, &mut communities, observer)?;
+    Ok(by_size(&communities))
 }
 
 /// One pass: moves nodes, then groups of them, then groups of groups. Groups are communities, or
@@ -58,7 +76,8 @@ fn improve(
     (seed, pass): (u64, u64),
     refines: bool,
     communities: &mut [usize],
-) {
+    observer: &dyn Observer,
+) -> Result<()> {
     let mut groups: Vec<usize> = (0..graph.len()).collect();
     let mut coarse = None;
     let mut partition = communities.to_vec();
@@ -66,19 +85,19 @@ fn improve(
     for level in 0.. {
         let graph = coarse.as_ref().unwrap_or(graph);
         let key = Keyed::new(seed, Purpose::Cluster, pass, level);
-        let search = Search { graph, resolution, key };
-        search.move_nodes(&mut partition);
+        let search = Search { graph, resolution, key, observer };
+        search.move_nodes(&mut partition)?;
         let n = renumber(&mut partition);
         for (community, &group) in communities.iter_mut().zip(&groups) {
             *community = partition[group];
         }
         if n == graph.len() {
-            return;
+            return Ok(());
         }
-        let mut refined = if refines { search.refine(&partition, n) } else { partition.clone() };
+        let mut refined = if refines { search.refine(&partition, n)? } else { partition.clone() };
         let n = renumber(&mut refined);
         if n == graph.len() {
-            return;
+            return Ok(());
         }
         let mut partition_of_refined = vec![0; n];
         for (&refined, &community) in refined.iter().zip(&partition) {
@@ -90,15 +109,22 @@ fn improve(
         partition = partition_of_refined;
         coarse = Some(graph.aggregate(&refined, n));
     }
+    Ok(())
 }
 
 struct Search<'a> {
     graph: &'a Graph,
     resolution: f64,
     key: Keyed,
+    observer: &'a dyn Observer,
 }
 
 impl Search<'_> {
+    /// Asks the observer at every so-manieth visit of a node.
+    fn visit(&self, number: usize) -> Result<()> {
+        if number.is_multiple_of(ASKED) { self.observer.check_cancelled() } else { Ok(()) }
+    }
+
     /// Nodes in the order in which they are visited.
     fn order(&self, salt: u64) -> Vec<usize> {
         let n = self.graph.len();
@@ -115,7 +141,7 @@ impl Search<'_> {
 
     /// Moves every node to the neighbouring community, or a new one, where modularity gains most,
     /// until none gains from moving. A node is looked at again when a neighbour has left.
-    fn move_nodes(&self, partition: &mut [usize]) {
+    fn move_nodes(&self, partition: &mut [usize]) -> Result<()> {
         let n = self.graph.len();
         let (mut degrees, mut sizes) = (vec![0.0; n], vec![0_usize; n]);
         for (node, &community) in partition.iter().enumerate() {
@@ -127,7 +153,9 @@ impl Search<'_> {
         let mut queue: VecDeque<usize> = self.order(0).into();
         let mut is_queued = vec![true; n];
         let mut weights = Weights::new(n);
-        while let Some(node) = queue.pop_front() {
+        for number in 0.. {
+            self.visit(number)?;
+            let Some(node) = queue.pop_front() else { break };
             is_queued[node] = false;
             let (home, degree) = (partition[node], self.graph.degree(node));
             weights.collect(self.graph.edges(node).iter().map(|&(other, w)| (partition[other], w)));
@@ -169,12 +197,13 @@ impl Search<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Splits each of the `n` communities into parts: nodes begin alone, and each that still is
     /// joins the part of its community where modularity gains most. Only nodes and parts that are
     /// well connected to the rest of their community take part.
-    fn refine(&self, partition: &[usize], n: usize) -> Vec<usize> {
+    fn refine(&self, partition: &[usize], n: usize) -> Result<Vec<usize>> {
         let graph = self.graph;
         let mut community_degrees = vec![0.0; n];
         for (node, &community) in partition.iter().enumerate() {
@@ -191,7 +220,8 @@ impl Search<'_> {
             })
             .collect();
         let mut weights = Weights::new(graph.len());
-        for node in self.order(1) {
+        for (number, node) in self.order(1).into_iter().enumerate() {
+            self.visit(number)?;
             let (own, community) = (parts[node], partition[node]);
             let is_connected = |part: usize, degrees: &[f64], outward: &[f64]| {
                 let rest = community_degrees[community] - degrees[part];
@@ -218,7 +248,7 @@ impl Search<'_> {
                 outward[to] += outward[own] - 2.0 * weights.of(to);
             }
         }
-        parts
+        Ok(parts)
     }
 }
 
@@ -253,7 +283,10 @@ fn by_size(groups: &[usize]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
+    use crate::patience::questions;
 
     /// Friendships in a karate club (Zachary 1977): for each member those of higher number.
     const CLUB: [&[usize]; 33] = [
@@ -301,7 +334,7 @@ mod tests {
         let graph = Graph::from_edges(34, edges);
         // The optimum is known from exhaustive search: four communities (Brandes et al. 2008).
         for seed in 0..20 {
-            let found = leiden(&graph, 1.0, seed);
+            let found = leiden(&graph, 1.0, seed, &Silent).unwrap();
             assert!((graph.modularity(&found, 1.0) - 0.419_789_61).abs() < 1e-8, "seed {seed}");
             assert_eq!(found.iter().max(), Some(&3));
         }
@@ -322,9 +355,9 @@ mod tests {
     #[test]
     fn planted_groups_are_found_again() {
         let (graph, truth) = planted(8, 60, 0.3, 0.01);
-        let found = leiden(&graph, 1.0, 0);
+        let found = leiden(&graph, 1.0, 0, &Silent).unwrap();
         assert_eq!(found, by_size(&truth));
-        assert_eq!(found, leiden(&graph, 1.0, 0));
+        assert_eq!(found, leiden(&graph, 1.0, 0, &Silent).unwrap());
     }
 
     #[test]
@@ -332,7 +365,7 @@ mod tests {
         let (graph, _) = planted(4, 100, 0.08, 0.02);
         let mut last = 0;
         for resolution in [0.1, 1.0, 3.0] {
-            let found = leiden(&graph, resolution, 1);
+            let found = leiden(&graph, resolution, 1, &Silent).unwrap();
             let n = found.iter().max().unwrap() + 1;
             assert!(n > last, "{n} communities at {resolution}");
             last = n;
@@ -359,14 +392,26 @@ mod tests {
     #[test]
     fn louvain_finds_planted_groups_too() {
         let (graph, truth) = planted(8, 60, 0.3, 0.01);
-        assert_eq!(louvain(&graph, 1.0, 0), by_size(&truth));
-        assert!(louvain(&Graph::from_edges(0, []), 1.0, 0).is_empty());
+        assert_eq!(louvain(&graph, 1.0, 0, &Silent).unwrap(), by_size(&truth));
+        assert!(louvain(&Graph::from_edges(0, []), 1.0, 0, &Silent).unwrap().is_empty());
     }
 
     #[test]
     fn nodes_without_edges_stay_alone() {
-        assert_eq!(leiden(&Graph::from_edges(3, []), 1.0, 0), [0, 1, 2]);
-        assert_eq!(leiden(&Graph::from_edges(3, [(1, 2, 1.0)]), 1.0, 0), [1, 0, 0]);
-        assert!(leiden(&Graph::from_edges(0, []), 1.0, 0).is_empty());
+        assert_eq!(leiden(&Graph::from_edges(3, []), 1.0, 0, &Silent).unwrap(), [0, 1, 2]);
+        assert_eq!(
+            leiden(&Graph::from_edges(3, [(1, 2, 1.0)]), 1.0, 0, &Silent).unwrap(),
+            [1, 0, 0]
+        );
+        assert!(leiden(&Graph::from_edges(0, []), 1.0, 0, &Silent).unwrap().is_empty());
+    }
+
+    #[test]
+    fn every_so_many_visits_it_is_asked_whether_to_go_on() {
+        let n = 3 * ASKED;
+        let ring = Graph::from_edges(n, (0..n).map(|node| (node, (node + 1) % n, 1.0)));
+        // At least three times a level, on its way through all nodes.
+        assert!(questions(|observer| leiden(&ring, 1.0, 0, observer)) > 6);
+        assert!(questions(|observer| louvain(&ring, 1.0, 0, observer)) > 3);
     }
 }

@@ -1,6 +1,9 @@
 //! How much confidence, prediction sets and rejection scores are worth.
 
+use scgpt_data::{Observer, Result};
 use serde::{Deserialize, Serialize};
+
+use crate::order::order;
 
 /// Cells of similar confidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +18,9 @@ pub struct ReliabilityBin {
 
 /// Sorts cells by confidence into `n_bins` equal parts of 0 to 1; a value on an edge is in the
 /// lower part. `is_right` says which answers are right.
+///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
 ///
 /// # Panics
 /// If there are not as many answers as confidences.
@@ -92,12 +98,18 @@ impl Coverage {
 /// Area under the receiver operating characteristic: how often a positive scores higher than a
 /// negative, a tie counting half; `None` unless there are both.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Panics
 /// If there are not as many answers as scores.
-pub fn area_under_roc(scores: &[f32], is_positive: &[bool]) -> Option<f64> {
+pub fn area_under_roc(
+    scores: &[f32],
+    is_positive: &[bool],
+    observer: &dyn Observer,
+) -> Result<Option<f64>> {
     assert_eq!(scores.len(), is_positive.len(), "an answer for each score");
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+    let order = order(scores, f32::total_cmp, observer)?;
     let mut rank_sum = 0.0;
     let mut first = 0;
     for ties in order.chunk_by(|&a, &b| scores[a].total_cmp(&scores[b]).is_eq()) {
@@ -109,11 +121,13 @@ pub fn area_under_roc(scores: &[f32], is_positive: &[bool]) -> Option<f64> {
     let positives = is_positive.iter().filter(|&&is_positive| is_positive).count() as f64;
     let negatives = scores.len() as f64 - positives;
     let pairs = positives * negatives;
-    (pairs > 0.0).then(|| (rank_sum - positives * (positives + 1.0) / 2.0) / pairs)
+    Ok((pairs > 0.0).then(|| (rank_sum - positives * (positives + 1.0) / 2.0) / pairs))
 }
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
@@ -138,7 +152,8 @@ mod tests {
     #[test]
     fn area_counts_pairs() {
         // Values of sklearn.metrics.roc_auc_score.
-        let area = |scores: &[f32], answers: &[bool]| area_under_roc(scores, answers);
+        let area =
+            |scores: &[f32], answers: &[bool]| area_under_roc(scores, answers, &Silent).unwrap();
         assert_eq!(area(&[0.1, 0.4, 0.35, 0.8], &[false, false, true, true]), Some(0.75));
         assert_eq!(area(&[1.0, 1.0, 1.0], &[true, false, false]), Some(0.5));
         assert_eq!(area(&[0.2, 0.3], &[true, true]), None);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use rayon::prelude::*;
+use scgpt_data::{Observer, Result};
 
 use crate::{distances::distance_sums, pca::Products};
 
@@ -15,25 +16,33 @@ const COMPONENTS: usize = 50;
 /// `rows` is `[n, d]` row-major, `codes` are classes `0..`. It takes `n² · d` multiplications and
 /// `n · classes` numbers.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Panics
 /// If there are not `d` values a cell.
 ///
 /// # Reference
 /// `sklearn.metrics.silhouette_samples`, Euclidean; Rousseeuw 1987.
-pub fn silhouettes(rows: &[f32], d: usize, codes: &[usize]) -> Vec<f64> {
+pub fn silhouettes(
+    rows: &[f32],
+    d: usize,
+    codes: &[usize],
+    observer: &dyn Observer,
+) -> Result<Vec<f64>> {
     assert_eq!(rows.len(), codes.len() * d, "{d} values a cell");
     let classes = codes.iter().max().map_or(0, |last| last + 1);
     let mut sizes = vec![0_usize; classes];
     for &code in codes {
         sizes[code] += 1;
     }
-    let sums = distance_sums(rows, d, codes, classes);
+    let sums = distance_sums(rows, d, codes, classes, observer)?;
     let of = |(&own, sums): (&usize, &[f64])| {
         let others = (0..classes).filter(|&class| class != own);
         let of = |class: usize| ClassDistance { sum: sums[class], n_cells: sizes[class] };
         silhouette(of(own), others.map(of))
     };
-    codes.iter().zip(sums.chunks(classes.max(1))).map(of).collect()
+    Ok(codes.iter().zip(sums.chunks(classes.max(1))).map(of).collect())
 }
 
 /// How far a cell is from the cells of a class.
@@ -67,26 +76,43 @@ pub fn silhouette(own: ClassDistance, others: impl Iterator<Item = ClassDistance
 
 /// How well labels are told apart, 0 to 1: the mean silhouette, moved to that range; "ASW label".
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Panics
 /// See [`silhouettes`].
 ///
 /// # Reference
 /// `scib.metrics.silhouette` (Luecken et al. 2022).
-pub fn label_separation(rows: &[f32], d: usize, labels: &[usize]) -> f64 {
-    let all = silhouettes(rows, d, labels);
-    f64::midpoint(all.iter().sum::<f64>() / all.len().max(1) as f64, 1.0)
+pub fn label_separation(
+    rows: &[f32],
+    d: usize,
+    labels: &[usize],
+    observer: &dyn Observer,
+) -> Result<f64> {
+    let all = silhouettes(rows, d, labels, observer)?;
+    Ok(f64::midpoint(all.iter().sum::<f64>() / all.len().max(1) as f64, 1.0))
 }
 
 /// How well batches are mixed within every label, 0 to 1: one minus the absolute silhouette by
 /// batch, mean over the cells of a label, then over labels; "ASW batch". `None` if no label has
 /// several batches, one of them with several cells.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Panics
 /// See [`silhouettes`].
 ///
 /// # Reference
 /// `scib.metrics.silhouette_batch` (Luecken et al. 2022).
-pub fn batch_mixing(rows: &[f32], d: usize, labels: &[usize], batches: &[usize]) -> Option<f64> {
+pub fn batch_mixing(
+    rows: &[f32],
+    d: usize,
+    labels: &[usize],
+    batches: &[usize],
+    observer: &dyn Observer,
+) -> Result<Option<f64>> {
     let n_labels = labels.iter().max().map_or(0, |last| last + 1);
     let of_label = |label: usize| {
         let cells: Vec<usize> = (0..labels.len()).filter(|&cell| labels[cell] == label).collect();
@@ -95,19 +121,23 @@ pub fn batch_mixing(rows: &[f32], d: usize, labels: &[usize], batches: &[usize])
         distinct.sort_unstable();
         distinct.dedup();
         if distinct.len() < 2 || distinct.len() == cells.len() {
-            return None;
+            return Ok(None);
         }
         let own: Vec<f32> =
             cells.iter().flat_map(|&cell| &rows[cell * d..(cell + 1) * d]).copied().collect();
-        let mixed = silhouettes(&own, d, &codes).into_iter().map(|s| 1.0 - s.abs());
-        Some(mixed.sum::<f64>() / cells.len() as f64)
+        let mixed = silhouettes(&own, d, &codes, observer)?.into_iter().map(|s| 1.0 - s.abs());
+        Ok(Some(mixed.sum::<f64>() / cells.len() as f64))
     };
-    let scores: Vec<f64> = (0..n_labels).filter_map(of_label).collect();
-    (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
+    let scores: Vec<f64> =
+        (0..n_labels).filter_map(|label| of_label(label).transpose()).collect::<Result<_>>()?;
+    Ok((!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64))
 }
 
 /// The share of an embedding's variance that batches explain, 0 to 1; "PCR batch". Of more than 50
 /// dimensions it is the variance of the first 50 principal components.
+///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
 ///
 /// # Panics
 /// If there are not `d` values a cell.
@@ -116,9 +146,14 @@ pub fn batch_mixing(rows: &[f32], d: usize, labels: &[usize], batches: &[usize])
 /// `scib.metrics.pcr` (Luecken et al. 2022): the variance of each principal component times what a
 /// regression on the batches explains of it. Since components are uncorrelated, that is their
 /// variance between batches.
-pub fn batch_variance(rows: &[f32], d: usize, batches: &[usize]) -> f64 {
+pub fn batch_variance(
+    rows: &[f32],
+    d: usize,
+    batches: &[usize],
+    observer: &dyn Observer,
+) -> Result<f64> {
     assert_eq!(rows.len(), batches.len() * d, "{d} values a cell");
-    let rows = components(rows, d);
+    let rows = components(rows, d, observer)?;
     let d = d.min(COMPONENTS);
     let n_batches = batches.iter().max().map_or(0, |last| last + 1);
     let mut sizes = vec![0.0; n_batches];
@@ -140,23 +175,30 @@ pub fn batch_variance(rows: &[f32], d: usize, batches: &[usize]) -> f64 {
         of.iter().zip(&mean).map(|(sum, mean)| (sum / size - mean).powi(2)).sum::<f64>() * size
     };
     let between: f64 = sizes.iter().enumerate().filter(|(_, size)| **size > 0.0).map(between).sum();
-    if total > 0.0 { between / total } else { 0.0 }
+    Ok(if total > 0.0 { between / total } else { 0.0 })
 }
 
 /// The rows in their first [`COMPONENTS`] principal components, if they have more dimensions.
-fn components(rows: &[f32], d: usize) -> Cow<'_, [f32]> {
+fn components<'a>(rows: &'a [f32], d: usize, observer: &dyn Observer) -> Result<Cow<'a, [f32]>> {
     if d <= COMPONENTS {
-        return Cow::Borrowed(rows);
+        return Ok(Cow::Borrowed(rows));
     }
     let mut products = Products::new(d);
-    products.add_rows(rows);
-    let principal = products.principal(COMPONENTS);
+    products.add_rows(rows, observer)?;
+    let principal = products.principal(COMPONENTS, observer)?;
     let all: Vec<u32> = (0..).take(d).collect();
-    rows.par_chunks(d).flat_map_iter(|row| principal.project(&all, row)).collect()
+    let project = |row: &[f32]| {
+        observer.check_cancelled()?;
+        Ok(principal.project(&all, row))
+    };
+    let rows: Vec<Vec<f32>> = rows.par_chunks(d).map(project).collect::<Result<_>>()?;
+    Ok(Cow::Owned(rows.concat()))
 }
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
@@ -164,15 +206,15 @@ mod tests {
         // Two labels far apart, the batches of each at the same places.
         let rows = [0.0, 0.0, 1.0, 1.0, 100.0, 100.0, 101.0, 101.0];
         let (labels, batches) = ([0, 0, 0, 0, 1, 1, 1, 1], [0, 1, 0, 1, 0, 1, 0, 1]);
-        assert!(label_separation(&rows, 1, &labels) > 0.98);
-        let mixed = batch_mixing(&rows, 1, &labels, &batches).unwrap();
+        assert!(label_separation(&rows, 1, &labels, &Silent).unwrap() > 0.98);
+        let mixed = batch_mixing(&rows, 1, &labels, &batches, &Silent).unwrap().unwrap();
         // Within a batch the other cell is 1 away, in the other batch they are 0 and 1 away.
         assert!((mixed - 0.5).abs() < 1e-9, "{mixed}");
-        assert!(batch_variance(&rows, 1, &batches) < 1e-12);
-        assert!(batch_variance(&rows, 1, &labels) > 0.999);
-        assert!(silhouettes(&[0.0, 5.0, 6.0], 1, &[0, 1, 1])[0].abs() < 1e-12);
-        assert_eq!(silhouettes(&[0.0, 5.0], 1, &[0, 0]), [0.0, 0.0]);
-        assert_eq!(batch_mixing(&rows, 1, &labels, &[0; 8]), None);
+        assert!(batch_variance(&rows, 1, &batches, &Silent).unwrap() < 1e-12);
+        assert!(batch_variance(&rows, 1, &labels, &Silent).unwrap() > 0.999);
+        assert!(silhouettes(&[0.0, 5.0, 6.0], 1, &[0, 1, 1], &Silent).unwrap()[0].abs() < 1e-12);
+        assert_eq!(silhouettes(&[0.0, 5.0], 1, &[0, 0], &Silent).unwrap(), [0.0, 0.0]);
+        assert_eq!(batch_mixing(&rows, 1, &labels, &[0; 8], &Silent).unwrap(), None);
     }
 
     #[test]
@@ -187,7 +229,7 @@ mod tests {
             (0..120).flat_map(|cell| (0..60).map(move |i| value(cell, i))).collect();
         let batches: Vec<usize> = (0..120).map(|cell| cell % 3).collect();
         // scib.metrics.pcr of scib 1.1.7, of 50 components.
-        let found = batch_variance(&rows, 60, &batches);
+        let found = batch_variance(&rows, 60, &batches, &Silent).unwrap();
         assert!((found - 0.123_680_708).abs() < 1e-5, "{found}");
     }
 }

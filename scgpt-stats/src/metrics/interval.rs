@@ -1,7 +1,7 @@
 //! [`Interval`]: a mean, and how sure of it one can be.
 
 use rayon::prelude::*;
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Observer, Purpose, Result};
 use serde::{Deserialize, Serialize};
 
 /// A mean with a 95 % confidence interval.
@@ -60,20 +60,29 @@ impl Interval {
 
     /// A score of `n` cells, with an interval by the percentiles of 1000 samples with replacement;
     /// `score` is given the cells of a sample. The samples are functions of the seed.
-    pub fn of_cells(n: usize, seed: u64, score: impl Fn(&[usize]) -> f64 + Sync) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn of_cells(
+        n: usize,
+        seed: u64,
+        score: impl Fn(&[usize]) -> f64 + Sync,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let all: Vec<usize> = (0..n).collect();
         let mean = score(&all);
         let mut scores: Vec<f64> = (0..SAMPLES)
             .into_par_iter()
             .map(|sample| {
+                observer.check_cancelled()?;
                 let key = Keyed::new(seed, Purpose::Sample, u64::MAX, sample);
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..n")]
                 let draw = |i: usize| (key.uniform(i as u64) * n as f64) as usize;
-                score(&(0..n).map(draw).collect::<Vec<_>>())
+                Ok(score(&(0..n).map(draw).collect::<Vec<_>>()))
             })
-            .collect();
+            .collect::<Result<_>>()?;
         scores.sort_by(f64::total_cmp);
-        Self { mean, low: scores[24], high: scores[974] }
+        Ok(Self { mean, low: scores[24], high: scores[974] })
     }
 }
 
@@ -92,7 +101,10 @@ impl std::fmt::Display for Interval {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
+    use crate::patience::questions;
 
     #[test]
     fn repetitions_by_students_t() {
@@ -112,10 +124,16 @@ mod tests {
         let accuracy = |cells: &[usize]| {
             cells.iter().filter(|&&cell| is_right[cell]).count() as f64 / cells.len() as f64
         };
-        let interval = Interval::of_cells(400, 1, accuracy);
+        let interval = Interval::of_cells(400, 1, accuracy, &Silent).unwrap();
         // 1.96 · √(0.75 · 0.25 / 400) = 0.0424.
         assert!((interval.mean - 0.75).abs() < 1e-12);
         assert!((interval.high - interval.low - 0.0849).abs() < 0.01, "{interval}");
-        assert_eq!(interval, Interval::of_cells(400, 1, accuracy));
+        assert_eq!(interval, Interval::of_cells(400, 1, accuracy, &Silent).unwrap());
+    }
+
+    #[test]
+    fn every_sample_asks_whether_to_go_on() {
+        let interval = |observer: &dyn Observer| Interval::of_cells(9, 1, |_| 0.0, observer);
+        assert_eq!(questions(interval), 1000);
     }
 }

@@ -2,9 +2,11 @@
 
 use std::cmp::Ordering;
 
+use scgpt_data::{Observer, Result};
 use serde::{Deserialize, Serialize};
 
 use super::area_under_roc;
+use crate::order::order;
 
 /// How well edges, ranked by score, find the true ones.
 ///
@@ -40,6 +42,9 @@ impl EdgeScores {
     ///
     /// Equal scores share a place: where a cut falls among them, they count in proportion.
     ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
     /// # Panics
     /// If there are not as many answers as scores.
     ///
@@ -47,11 +52,10 @@ impl EdgeScores {
     /// BEELINE (Pratapa et al. 2020): early precision ratio, AUPRC ratio;
     /// `sklearn.metrics.average_precision_score`. Differs: BEELINE takes in all edges that tie with
     /// the last one.
-    pub fn new(scores: &[f32], is_true: &[bool]) -> Option<Self> {
-        let auroc = area_under_roc(scores, is_true)?;
+    pub fn new(scores: &[f32], is_true: &[bool], observer: &dyn Observer) -> Result<Option<Self>> {
+        let Some(auroc) = area_under_roc(scores, is_true, observer)? else { return Ok(None) };
         let positives = is_true.iter().filter(|&&is_true| is_true).count();
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+        let order = order(scores, |a, b| b.total_cmp(a), observer)?;
         let (mut seen, mut found) = (0_usize, 0_usize);
         let (mut auprc, mut early, mut f1) = (0.0, 0.0, 0.0_f64);
         for ties in order.chunk_by(|&a, &b| scores[a].total_cmp(&scores[b]).is_eq()) {
@@ -65,7 +69,7 @@ impl EdgeScores {
         }
         let density = positives as f64 / scores.len() as f64;
         let early_precision = early / positives as f64;
-        Some(Self {
+        Ok(Some(Self {
             candidates: scores.len(),
             positives,
             auprc,
@@ -74,7 +78,7 @@ impl EdgeScores {
             early_precision_ratio: early_precision / density,
             auroc,
             f1,
-        })
+        }))
     }
 }
 
@@ -128,13 +132,15 @@ pub fn largest(values: &[f32], n: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
     fn scores_of_edges_are_those_of_scikit_learn_and_of_counting() {
         let scores = [0.9, 0.8, 0.8, 0.4, 0.3, 0.3, 0.1, 0.0];
         let is_true = [true, false, true, false, true, false, false, false];
-        let found = EdgeScores::new(&scores, &is_true).unwrap();
+        let found = EdgeScores::new(&scores, &is_true, &Silent).unwrap().unwrap();
         // average_precision_score: 1/3 · 1 + 1/3 · 2/3 + 1/3 · 3/6.
         assert!((found.auprc - 0.722_222_222_222).abs() < 1e-9, "{found:?}");
         // roc_auc_score: (5 + 4.5 + 2.5) / 15.
@@ -146,9 +152,10 @@ mod tests {
         assert!((found.f1 - 2.0 / 3.0).abs() < 1e-9);
         assert_eq!((found.candidates, found.positives), (8, 3));
         // Half of a tie: of two places, one is a hit.
-        let tied = EdgeScores::new(&[1.0; 4], &[true, true, false, false]).unwrap();
+        let tied =
+            EdgeScores::new(&[1.0; 4], &[true, true, false, false], &Silent).unwrap().unwrap();
         assert!((tied.early_precision - 0.5).abs() < 1e-9 && (tied.auprc - 0.5).abs() < 1e-9);
-        assert_eq!(EdgeScores::new(&[1.0, 2.0], &[false, false]), None);
+        assert_eq!(EdgeScores::new(&[1.0, 2.0], &[false, false], &Silent).unwrap(), None);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! [`ResponseScores`]: how well a predicted response to a perturbation agrees with the true one, and
 //! scores of all responses together.
 
+use rayon::prelude::*;
+use scgpt_data::{Observer, Result};
 use serde::{Deserialize, Serialize};
 
 /// How a predicted mean expression profile of a condition compares with the true one, over a set of
@@ -89,16 +91,18 @@ fn distances(
     predicted: &[&[f64]],
     truth: &[&[f64]],
     hidden: &[&[usize]],
-    term: impl Fn(f64) -> f64,
-) -> Vec<Vec<f64>> {
+    term: impl Fn(f64) -> f64 + Sync,
+    observer: &dyn Observer,
+) -> Result<Vec<Vec<f64>>> {
     let row = |(p, hidden): (&&[f64], &&[usize])| {
+        observer.check_cancelled()?;
         let of = |t: &&[f64]| {
             let all: f64 = p.iter().zip(t.iter()).map(|(p, t)| term(p - t)).sum();
             all - hidden.iter().map(|&gene| term(p[gene] - t[gene])).sum::<f64>()
         };
-        truth.iter().map(of).collect()
+        Ok(truth.iter().map(of).collect())
     };
-    predicted.iter().zip(hidden).map(row).collect()
+    predicted.par_iter().zip(hidden).map(row).collect()
 }
 
 /// For each prediction the share of the other true profiles that are farther from it than its own;
@@ -125,26 +129,42 @@ fn shares_farther(distances: &[Vec<f64>]) -> Vec<f64> {
 /// conditions whose true profile is farther (Euclidean) from the prediction than the condition's
 /// own; 0.5 is chance.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Reference
 /// Viñas Torné et al. 2025 (Systema).
-pub fn centroid_accuracy(predicted: &[&[f64]], truth: &[&[f64]]) -> Vec<f64> {
+pub fn centroid_accuracy(
+    predicted: &[&[f64]],
+    truth: &[&[f64]],
+    observer: &dyn Observer,
+) -> Result<Vec<f64>> {
     let none = vec![&[][..]; predicted.len()];
-    shares_farther(&distances(predicted, truth, &none, |x| x * x))
+    Ok(shares_farther(&distances(predicted, truth, &none, |x| x * x, observer)?))
 }
 
 /// Discrimination score of each condition: as [`centroid_accuracy`], but by absolute differences,
 /// over all genes except those `perturbed` in the condition, whose change tells by itself which
 /// condition it is.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Reference
 /// The perturbation discrimination score of Virtual Cell Challenge 2025. Differs: ties count half.
-pub fn discrimination(predicted: &[&[f64]], truth: &[&[f64]], perturbed: &[&[usize]]) -> Vec<f64> {
-    shares_farther(&distances(predicted, truth, perturbed, f64::abs))
+pub fn discrimination(
+    predicted: &[&[f64]],
+    truth: &[&[f64]],
+    perturbed: &[&[usize]],
+    observer: &dyn Observer,
+) -> Result<Vec<f64>> {
+    Ok(shares_farther(&distances(predicted, truth, perturbed, f64::abs, observer)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scgpt_data::Silent;
     use scgpt_fixtures::cases;
 
     fn close(what: &str, ours: f64, theirs: &serde_json::Value) {
@@ -242,16 +262,20 @@ mod tests {
     #[test]
     fn telling_conditions_apart() {
         let truth: [&[f64]; 3] = [&[1.0, 0.0, 5.0], &[0.0, 1.0, 0.0], &[2.0, 2.0, 0.0]];
-        let perfect = centroid_accuracy(&truth, &truth);
+        let perfect = centroid_accuracy(&truth, &truth, &Silent).unwrap();
         let alike: [&[f64]; 3] = [&[1.0, 1.0, 1.0]; 3];
-        let same = centroid_accuracy(&alike, &truth);
+        let same = centroid_accuracy(&alike, &truth, &Silent).unwrap();
         assert!(perfect.iter().all(|share| (share - 1.0).abs() < 1e-12));
         assert!((same.iter().sum::<f64>() / 3.0 - 0.5).abs() < 1e-12, "{same:?}");
         // Only the perturbed gene tells the first two apart from the third.
         let predicted: [&[f64]; 3] = [&[9.0, 0.0, 5.0], &[0.0, 1.0, 0.0], &[2.0, 2.0, 0.0]];
         let hidden: [&[usize]; 3] = [&[0], &[1], &[2]];
-        assert!((discrimination(&predicted, &truth, &hidden)[0] - 1.0).abs() < 1e-12);
+        assert!(
+            (discrimination(&predicted, &truth, &hidden, &Silent).unwrap()[0] - 1.0).abs() < 1e-12
+        );
         let blind: [&[usize]; 3] = [&[0, 1, 2]; 3];
-        assert!((discrimination(&predicted, &truth, &blind)[0] - 0.5).abs() < 1e-12);
+        assert!(
+            (discrimination(&predicted, &truth, &blind, &Silent).unwrap()[0] - 0.5).abs() < 1e-12
+        );
     }
 }

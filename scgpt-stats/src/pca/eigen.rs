@@ -2,7 +2,7 @@
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use rayon::prelude::*;
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Observer, Purpose, Result};
 
 use super::dot;
 
@@ -20,9 +20,17 @@ const ROUNDING: f64 = 1e-13;
 /// 10.3), which projects the matrix on ever more directions, in which it is tridiagonal; nalgebra finds
 /// whole spectra alone.
 ///
+/// # Errors
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
 /// # Panics
 /// If the matrix has fewer than `d²` entries.
-pub fn largest_eigenpairs(matrix: &[f64], d: usize, n: usize) -> Vec<(f64, Vec<f64>)> {
+pub fn largest_eigenpairs(
+    matrix: &[f64],
+    d: usize,
+    n: usize,
+    observer: &dyn Observer,
+) -> Result<Vec<(f64, Vec<f64>)>> {
     let n = n.min(d);
     let steps = TRIED * n + FURTHER;
     if steps >= d {
@@ -31,13 +39,14 @@ pub fn largest_eigenpairs(matrix: &[f64], d: usize, n: usize) -> Vec<(f64, Vec<f
         for (_, vector) in &mut pairs {
             orient(vector);
         }
-        return pairs;
+        return Ok(pairs);
     }
     let size = matrix.iter().fold(f64::MIN_POSITIVE, |most, x| x.abs().max(most));
     let mut basis: Vec<Vec<f64>> = Vec::with_capacity(steps);
     let (mut diagonal, mut beside) = (Vec::with_capacity(steps), Vec::with_capacity(steps));
     let mut next = vec![0.0; d];
     for step in 0..steps {
+        observer.check_cancelled()?;
         let mut length = orthogonalise(&mut next, &basis);
         if length <= ROUNDING * size {
             // Nothing is left in this direction: go on in another, which is not coupled to it.
@@ -74,7 +83,7 @@ pub fn largest_eigenpairs(matrix: &[f64], d: usize, n: usize) -> Vec<(f64, Vec<f
         orient(&mut vector);
         vector
     };
-    pairs.into_iter().map(|(value, weights)| (value, back(weights))).collect()
+    Ok(pairs.into_iter().map(|(value, weights)| (value, back(weights))).collect())
 }
 
 /// Reverses a vector whose largest entry is negative.
@@ -135,7 +144,10 @@ fn all_eigenpairs(matrix: DMatrix<f64>) -> Vec<(f64, Vec<f64>)> {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
+    use crate::patience::questions;
 
     #[test]
     fn a_path_has_the_known_eigenvalues() {
@@ -148,7 +160,7 @@ mod tests {
                 _ => 0.0,
             })
             .collect();
-        let pairs = largest_eigenpairs(&matrix, n, n);
+        let pairs = largest_eigenpairs(&matrix, n, n, &Silent).unwrap();
         let values = pairs.iter().rev().map(|pair| pair.0);
         for (k, value) in (1..).zip(values) {
             let expected = 2.0 - 2.0 * (f64::from(k) * std::f64::consts::PI / 31.0).cos();
@@ -168,7 +180,7 @@ mod tests {
                     matrix[j * d + i] = x;
                 }
             }
-            let pairs = largest_eigenpairs(&matrix, d, 5);
+            let pairs = largest_eigenpairs(&matrix, d, 5, &Silent).unwrap();
             assert_eq!(pairs.len(), d.min(5));
             for (k, (value, vector)) in pairs.iter().enumerate() {
                 for (row, x) in matrix.chunks(d).zip(vector) {
@@ -183,13 +195,21 @@ mod tests {
     #[test]
     fn equal_and_vanishing_eigenvalues_are_found_too() {
         let matrix = [3.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0];
-        let pairs = largest_eigenpairs(&matrix, 3, 3);
+        let pairs = largest_eigenpairs(&matrix, 3, 3, &Silent).unwrap();
         let values: Vec<f64> = pairs.iter().map(|pair| pair.0).collect();
         assert!(
             values.iter().zip([3.0, 3.0, 0.0]).all(|(a, b)| (a - b).abs() < 1e-9),
             "{values:?}"
         );
         assert!(dot(&pairs[0].1, &pairs[1].1).abs() < 1e-9);
-        assert!(largest_eigenpairs(&[], 0, 3).is_empty());
+        assert!(largest_eigenpairs(&[], 0, 3, &Silent).unwrap().is_empty());
+    }
+
+    #[test]
+    fn every_direction_asks_whether_to_go_on() {
+        let d = FURTHER + TRIED + 1;
+        let matrix: Vec<f64> = (0..d * d).map(|i| f64::from(u8::from(i % (d + 1) == 0))).collect();
+        let pairs = |observer: &dyn Observer| largest_eigenpairs(&matrix, d, 1, observer);
+        assert_eq!(questions(pairs), FURTHER + TRIED);
     }
 }

@@ -1,7 +1,7 @@
 //! [`Subspace`]: principal components of many values, by several passes over a stream.
 
 use rayon::prelude::*;
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Observer, Purpose, Result};
 
 use super::{
     Principal, SparseCell, dot,
@@ -23,17 +23,19 @@ type Lanes = [f64; LANES];
 /// Halko, Martinsson and Tropp 2011: randomised subspace iteration.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_stats::{SparseCell, Subspace};
 ///
 /// let cell = |x: f32| -> SparseCell { (vec![3, 7], vec![x, 2.0 * x]) };
 /// let cells: Vec<SparseCell> = (0..9_u8).map(|x| cell(x.into())).collect();
-/// let mut subspace = Subspace::new(10, 2);
+/// let mut subspace = Subspace::new(10, 2, &Silent)?;
 /// for _ in 0..3 {
 ///     cells.chunks(4).for_each(|block| subspace.add(block));
-///     subspace.turn();
+///     subspace.turn(&Silent)?;
 /// }
 /// subspace.add(&cells);
-/// assert!(subspace.principal(2).shares()[0] > 0.999);
+/// assert!(subspace.principal(2, &Silent)?.shares()[0] > 0.999);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Subspace {
@@ -58,7 +60,10 @@ struct Block {
 
 impl Subspace {
     /// Directions in the space of `d` values, enough for `n` components, before the first pass.
-    pub fn new(d: usize, n: usize) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn new(d: usize, n: usize, observer: &dyn Observer) -> Result<Self> {
         let n_blocks = (n + FURTHER).min(d).div_ceil(LANES);
         let random = |block: usize| {
             let key = Keyed::new(0, Purpose::Cluster, block as u64, 1);
@@ -79,16 +84,19 @@ impl Subspace {
             factors: vec![1.0; d],
             is_centred: true,
         };
-        subspace.restart(subspace.columns(|block| &block.directions));
-        subspace
+        subspace.restart(subspace.columns(|block| &block.directions), observer)?;
+        Ok(subspace)
     }
 
     /// As [`new`](Self::new), but directions through zero and not through the mean of the cells: the right
     /// singular vectors of the cells as they are, a truncated singular value decomposition.
     ///
     /// Shares are of the sum of all squares then, not of the variance.
-    pub fn uncentred(d: usize, n: usize) -> Self {
-        Self { is_centred: false, ..Self::new(d, n) }
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn uncentred(d: usize, n: usize, observer: &dyn Observer) -> Result<Self> {
+        Ok(Self { is_centred: false, ..Self::new(d, n, observer)? })
     }
 
     /// Adds cells to this pass. The result does not depend on threads, nor on how cells are divided
@@ -116,7 +124,10 @@ impl Subspace {
     }
 
     /// Ends a pass: the images of the directions become the next directions.
-    pub fn turn(&mut self) {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn turn(&mut self, observer: &dyn Observer) -> Result<()> {
         self.centre();
         for block in &mut self.blocks {
             for (image, factor) in block.images.iter_mut().zip(&self.factors) {
@@ -125,7 +136,7 @@ impl Subspace {
                 }
             }
         }
-        self.restart(self.columns(|block| &block.images));
+        self.restart(self.columns(|block| &block.images), observer)
     }
 
     /// From now on values are divided by their standard deviations, those of the cells seen in this
@@ -144,8 +155,11 @@ impl Subspace {
     ///
     /// Rows are the right singular vectors of the cells, times singular values over `sqrt(cells)`:
     /// the product of two rows is the covariance of their values, as far as `n` directions tell it.
-    pub fn loadings(mut self, n: usize) -> Vec<f64> {
-        let pairs = self.ritz(n);
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn loadings(mut self, n: usize, observer: &dyn Observer) -> Result<Vec<f64>> {
+        let pairs = self.ritz(n, observer)?;
         let along = |(value, axis): (f64, Vec<f64>)| {
             let length = value.max(0.0).sqrt();
             let scaled = axis.iter().zip(&self.factors);
@@ -155,11 +169,15 @@ impl Subspace {
             scaled.map(loading).collect()
         };
         let columns: Vec<Vec<f64>> = pairs.into_iter().map(along).collect();
-        (0..self.sums.len()).flat_map(|i| columns.iter().map(move |column| column[i])).collect()
+        let row = |i: usize| columns.iter().map(move |column| column[i]);
+        Ok((0..self.sums.len()).flat_map(row).collect())
     }
 
     /// Ends the last pass: the `n` directions of most variance within the subspace.
-    pub fn principal(mut self, n: usize) -> Principal {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn principal(mut self, n: usize, observer: &dyn Observer) -> Result<Principal> {
         let cells = self.n.max(1) as f64;
         let mean = |sum: &f64| if self.is_centred { sum / cells } else { 0.0 };
         let mean: Vec<f64> = self.sums.iter().map(mean).collect();
@@ -167,32 +185,33 @@ impl Subspace {
             (self.squares[i] / cells - mean[i] * mean[i]) * self.factors[i] * self.factors[i]
         };
         let total = (0..mean.len()).map(variance).sum();
-        Principal::new(self.ritz(n), &mean, total)
+        Ok(Principal::new(self.ritz(n, observer)?, &mean, total))
     }
 
     /// The `n` directions of most variance in the space of those there are, and their variances; times
     /// the factors, for values as they come.
-    fn ritz(&mut self, n: usize) -> Vec<(f64, Vec<f64>)> {
+    fn ritz(&mut self, n: usize, observer: &dyn Observer) -> Result<Vec<(f64, Vec<f64>)>> {
         self.centre();
         let cells = self.n.max(1) as f64;
         let directions = self.columns(|block| &block.directions);
         let images = self.columns(|block| &block.images);
         let m = directions.len();
-        let seen = |i: usize| {
-            let direction = &directions[i];
-            images.iter().map(move |image| dot(direction, image) / cells)
-        };
-        let seen: Vec<f64> = (0..m).flat_map(seen).collect();
-        let pairs = largest_eigenpairs(&seen, m, n.min(self.sums.len()));
-        let axis = |weights: &[f64]| {
+        let mut seen = Vec::with_capacity(m * m);
+        for direction in &directions {
+            observer.check_cancelled()?;
+            seen.extend(images.iter().map(|image| dot(direction, image) / cells));
+        }
+        let pairs = largest_eigenpairs(&seen, m, n.min(self.sums.len()), observer)?;
+        let axis = |(value, weights): (f64, Vec<f64>)| {
+            observer.check_cancelled()?;
             let mut axis = vec![0.0; self.sums.len()];
             for (weight, direction) in weights.iter().zip(&directions) {
                 axis.iter_mut().zip(direction).for_each(|(a, x)| *a += weight * x);
             }
             orient(&mut axis);
-            axis
+            Ok((value, axis))
         };
-        pairs.iter().map(|(value, weights)| (*value, axis(weights))).collect()
+        pairs.into_iter().map(axis).collect()
     }
 
     /// Makes the images those of centred cells, if directions are through the mean.
@@ -218,9 +237,10 @@ impl Subspace {
     }
 
     /// Begins a pass with those directions, made orthonormal.
-    fn restart(&mut self, columns: Vec<Vec<f64>>) {
+    fn restart(&mut self, columns: Vec<Vec<f64>>, observer: &dyn Observer) -> Result<()> {
         let mut basis: Vec<Vec<f64>> = Vec::with_capacity(columns.len());
         for mut column in columns {
+            observer.check_cancelled()?;
             let before = dot(&column, &column).sqrt();
             let length = orthogonalise(&mut column, &basis);
             // A direction that the others span leads nowhere.
@@ -243,6 +263,7 @@ impl Subspace {
         self.n = 0;
         self.sums.fill(0.0);
         self.squares.fill(0.0);
+        Ok(())
     }
 }
 
@@ -252,7 +273,10 @@ fn add(sums: &mut Lanes, factor: f64, lanes: &Lanes) {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
+    use crate::patience::questions;
     use crate::pca::Products;
 
     #[test]
@@ -272,15 +296,15 @@ mod tests {
         let cells: Vec<SparseCell> = (0..n).map(cell).collect();
         let mut products = Products::new(120);
         products.add(&cells);
-        let exact = products.principal(5);
-        let mut subspace = Subspace::new(120, 5);
+        let exact = products.principal(5, &Silent).unwrap();
+        let mut subspace = Subspace::new(120, 5, &Silent).unwrap();
         for pass in 0..5 {
             if pass > 0 {
-                subspace.turn();
+                subspace.turn(&Silent).unwrap();
             }
             cells.chunks(150).for_each(|block| subspace.add(block));
         }
-        let found = subspace.principal(5);
+        let found = subspace.principal(5, &Silent).unwrap();
         for (a, b) in found.shares().iter().zip(exact.shares()) {
             assert!((a - b).abs() < 1e-6, "{a} {b}");
         }
@@ -300,12 +324,12 @@ mod tests {
             (vec![0, 1, 2, 3, 4], vec![a, 90.0 * a, b, 2.0 - 0.01 * b, 7.0])
         };
         let cells: Vec<SparseCell> = (0..300).map(cell).collect();
-        let mut subspace = Subspace::new(5, 2);
+        let mut subspace = Subspace::new(5, 2, &Silent).unwrap();
         subspace.add(&cells);
         subspace.standardise();
-        subspace.turn();
+        subspace.turn(&Silent).unwrap();
         cells.chunks(77).for_each(|block| subspace.add(block));
-        let loadings = subspace.loadings(2);
+        let loadings = subspace.loadings(2, &Silent).unwrap();
         let product = |i: usize, j: usize| dot(&loadings[2 * i..][..2], &loadings[2 * j..][..2]);
         for (i, j, expected) in [(0, 0, 1.0), (0, 1, 1.0), (2, 3, -1.0), (3, 3, 1.0), (4, 4, 0.0)] {
             assert!((product(i, j) - expected).abs() < 1e-4, "{i} {j}: {}", product(i, j));
@@ -320,13 +344,13 @@ mod tests {
         let cell =
             |by: f32, of: [f32; 3]| -> SparseCell { (vec![0, 1, 2], of.map(|x| by * x).to_vec()) };
         let cells = [cell(3.0, a), cell(4.0, b)];
-        let mut subspace = Subspace::uncentred(3, 2);
+        let mut subspace = Subspace::uncentred(3, 2, &Silent).unwrap();
         for _ in 0..3 {
             cells.chunks(1).for_each(|block| subspace.add(block));
-            subspace.turn();
+            subspace.turn(&Silent).unwrap();
         }
         subspace.add(&cells);
-        let found = subspace.principal(2);
+        let found = subspace.principal(2, &Silent).unwrap();
         for (share, expected) in found.shares().iter().zip([16.0 / 25.0, 9.0 / 25.0]) {
             assert!((share - expected).abs() < 1e-6, "{share} {expected}");
         }
@@ -338,10 +362,22 @@ mod tests {
 
     #[test]
     fn fewer_values_than_directions_are_no_harm() {
-        let mut subspace = Subspace::new(2, 5);
+        let mut subspace = Subspace::new(2, 5, &Silent).unwrap();
         subspace.add(&[(vec![0], vec![1.0]), (vec![1], vec![3.0]), (vec![], vec![])]);
-        let principal = subspace.principal(5);
+        let principal = subspace.principal(5, &Silent).unwrap();
         assert_eq!(principal.n(), 2);
         assert!((principal.shares().iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_direction_asks_whether_to_go_on() {
+        assert_eq!(questions(|observer| Subspace::new(200, 12, observer)), 32);
+        let work = |observer: &dyn Observer| {
+            let mut subspace = Subspace::new(200, 12, observer)?;
+            subspace.add(&[(vec![3], vec![1.0]), (vec![7], vec![2.0])]);
+            subspace.turn(observer)?;
+            subspace.principal(12, observer)
+        };
+        assert!(questions(work) > 3 * 32);
     }
 }

@@ -1,6 +1,6 @@
 //! The page about annotated cells: what they are, how sure that is, and which genes bear it out.
 
-use scgpt_data::CellSource;
+use scgpt_data::{CellSource, Observer};
 use scgpt_eval::{CellColours, ColourChoice, LabelSummary, Neighbourhood};
 use scgpt_report::Page;
 
@@ -33,16 +33,19 @@ impl Annotated {
     /// the UMAP, if one was found.
     ///
     /// # Errors
-    /// If cells or embeddings cannot be read, or a colour that is asked for is not there.
+    /// If cells or embeddings cannot be read, or a colour that is asked for is not there;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn page(
         &self,
         source: &mut dyn CellSource,
         record: &ArtefactRecord,
         choice: &ColourChoice<'_>,
         found: FoundBeside<'_>,
+        observer: &dyn Observer,
     ) -> Result<Page> {
         let columns = self.columns();
-        let map = Neighbourhood::map_of(found.neighbourhood, &self.embeddings, record.seed)?;
+        let map =
+            Neighbourhood::map_of(found.neighbourhood, &self.embeddings, record.seed, observer)?;
         let colours = CellColours::choose(source, map.cells(), choice)?;
         let summary = columns.summary(&self.classes, &colours.markers);
         let path = source.summary().path.display().to_string();

@@ -1,5 +1,6 @@
 //! [`Choice`]: which method is right about most validation cells.
 
+use scgpt_data::{Observer, Result};
 use scgpt_eval::PredictedLabels;
 use scgpt_stats::Interval;
 use serde::Serialize;
@@ -25,21 +26,26 @@ pub struct Choice {
 impl Choice {
     /// The method that is right about most cells; of equals the first, so that the cheaper ones come
     /// first. `said` has for each method what it said of the cells, whose classes are `truth`.
-    pub(super) fn of(said: &[(Method, &[u32])], truth: &[u32], seed: u64) -> Option<Self> {
+    pub(super) fn of(
+        said: &[(Method, &[u32])],
+        truth: &[u32],
+        seed: u64,
+        observer: &dyn Observer,
+    ) -> Result<Option<Self>> {
         let labels = |predicted| PredictedLabels { truth, predicted, ..PredictedLabels::default() };
         let right = |said: &[u32]| said.iter().zip(truth).filter(|(a, b)| a == b).count();
         let mut ranked: Vec<&(Method, &[u32])> = said.iter().collect();
         ranked.sort_by_key(|(_, said)| std::cmp::Reverse(right(said)));
-        let [best, next, ..] = *ranked.as_slice() else { return None };
+        let [best, next, ..] = *ranked.as_slice() else { return Ok(None) };
         let share = |(method, said): &&(Method, &[u32])| {
             (*method, right(said) as f64 / truth.len().max(1) as f64)
         };
-        Some(Self {
+        Ok(Some(Self {
             method: best.0,
             cells: truth.len(),
             accuracies: ranked.iter().map(share).collect(),
-            lead: labels(best.1).lead_over(&labels(next.1), seed),
-        })
+            lead: labels(best.1).lead_over(&labels(next.1), seed, observer)?,
+        }))
     }
 
     /// The choice in a sentence.
@@ -59,6 +65,8 @@ impl Choice {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
@@ -69,11 +77,13 @@ mod tests {
             (Method::Centroid, &[0, 0, 0, 0]),
             (Method::Network, &[0, 1, 0, 0]),
         ];
-        let choice = Choice::of(&said, &truth, 0).unwrap();
+        let choice = Choice::of(&said, &truth, 0, &Silent).unwrap().unwrap();
         assert_eq!((choice.method, choice.accuracies[1].0), (Method::Logistic, Method::Network));
         assert!(choice.lead.mean.abs() < 1e-12 && choice.lead.low < 0.0);
         let better: &[u32] = &[0, 1, 0, 1];
-        let choice = Choice::of(&[said[0], said[1], (Method::Network, better)], &truth, 0).unwrap();
+        let choice = Choice::of(&[said[0], said[1], (Method::Network, better)], &truth, 0, &Silent)
+            .unwrap()
+            .unwrap();
         assert_eq!(choice.method, Method::Network);
         let sentence = choice.sentence();
         assert!(

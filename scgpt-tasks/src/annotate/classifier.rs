@@ -141,13 +141,14 @@ impl SimpleClassifier {
         &self,
         is_measured: &[bool],
         cells: impl Iterator<Item = CsrRow<'r>>,
+        observer: &dyn Observer,
     ) -> Result<Scored> {
         let token =
             |(token, &is_measured): (usize, &bool)| is_measured.then(|| GeneToken(narrow(token)));
         let tokens: Vec<Option<GeneToken>> = is_measured.iter().enumerate().map(token).collect();
         let space = self.method.space();
         let known = space.reader(&tokens, space.values()).cells(cells)?;
-        Ok(Scored::of_method(&self.method, &known.cells))
+        Scored::of_method(&self.method, &known.cells, observer)
     }
 
     /// Class scores and positions of all cells of a source, which has these genes, to `sink`.
@@ -172,7 +173,7 @@ impl SimpleClassifier {
         for block in (Watched { source, observer }).blocks(layer, BLOCK) {
             let (cells, block) = block?;
             let known = reader.cells(block.rows())?;
-            sink(cells.start, &Scored::of_method(&self.method, &known.cells).rows)?;
+            sink(cells.start, &Scored::of_method(&self.method, &known.cells, observer)?.rows)?;
             if let Some(tell) = tell {
                 told.par_extend(tokenizer.block(&block).par_iter().map(tell));
             }

@@ -174,7 +174,7 @@ impl Experiment for AnnotateExperiment<'_> {
         task: &AnnotateTask<'_>,
         n: usize,
     ) -> Result<CoExpression> {
-        CoExpression::of(&task.cells, &parts.training, n)
+        CoExpression::of(&task.cells, &parts.training, n, self.session.observer)
     }
 
     fn fitted(
@@ -185,7 +185,7 @@ impl Experiment for AnnotateExperiment<'_> {
     ) -> Result<Scgpt> {
         let Session { device, observer, .. } = *self.session;
         if self.config.objectives.gep + self.config.objectives.gepc > 0.0 {
-            model = start.fit_heads(model, task, device)?;
+            model = start.fit_heads(model, task, device, observer)?;
         }
         if task.begins_fitted() { task.fitted(model, observer) } else { Ok(model) }
     }

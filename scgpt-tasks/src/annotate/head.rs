@@ -13,6 +13,7 @@
 //! state, √d, for every `b`, ReLU lets all through and the norm takes `b` off again.
 
 use burn::prelude::{Tensor, TensorData};
+use scgpt_data::{Observer, Result};
 use scgpt_model::{ClassHead, host_values};
 use scgpt_stats::Discriminant;
 
@@ -25,7 +26,8 @@ pub(super) fn fitted(
     cells: &[f32],
     classes: &[u32],
     priors: &[f64],
-) -> ClassHead {
+    observer: &dyn Observer,
+) -> Result<ClassHead> {
     let device = head.out.weight.device();
     let (n, width) = (classes.len(), cells.len() / classes.len());
     let cells = Tensor::from_data(TensorData::new(cells.to_vec(), [n, width]), &device);
@@ -48,7 +50,7 @@ pub(super) fn fitted(
             set(beta, offset.squeeze_dim(0));
         }
     }
-    let found = Discriminant::new(&host_values(hidden), classes, priors);
+    let found = Discriminant::new(&host_values(hidden), classes, priors, observer)?;
     let y = priors.len();
     // `[y, d]` there, `[d, y]` here; laid out anew, as one that was read from a file, whose products have the same bits.
     let out: Tensor<2> = weights(found.weights(), [y, width], &device).transpose();
@@ -56,13 +58,13 @@ pub(super) fn fitted(
     if let Some(bias) = &mut head.out.bias {
         set(bias, weights(found.biases(), [y], &device));
     }
-    head
+    Ok(head)
 }
 
 #[cfg(test)]
 mod tests {
     use burn::prelude::Device;
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     use super::*;
 
@@ -82,7 +84,7 @@ mod tests {
         };
         let cells: Vec<f32> = (0..n * width).map(cell).collect();
         let head = ClassHead::new(width, 2, 3, &device);
-        let head = fitted(head, &cells, &classes, &[190.0, 10.0]);
+        let head = fitted(head, &cells, &classes, &[190.0, 10.0], &Silent).unwrap();
         let rows = Tensor::from_data(TensorData::new(cells, [n, width]), &device);
         // The last layer sees numbers of mean 0 and deviation 1.
         let (variance, mean) = head.hidden(rows.clone()).var_mean_bias(0);

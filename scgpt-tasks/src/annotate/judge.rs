@@ -140,9 +140,9 @@ impl LabelJudge<'_> {
             })
             .unzip();
         Ok(Some(Judged {
-            evaluation: LabelEvaluation::new(&of, seed),
+            evaluation: LabelEvaluation::new(&of, seed, self.observer)?,
             uncalibrated: CalibrationScores::new(&raw, &is_right),
-            map: LabelMap::new(&of, &drawn, &rows),
+            map: LabelMap::new(&of, &drawn, &rows, self.observer)?,
             names,
             truth,
             predicted,

@@ -61,7 +61,9 @@ impl Artefact {
                 let rows = embedder.rows(options.batch_size)?;
                 Scored::of(rows, &tokens(self.record.max_length)?, observer)?
             }
-            Classifier::Simple(simple) => simple.scored(&is_measured, self.held_out.cells())?,
+            Classifier::Simple(simple) => {
+                simple.scored(&is_measured, self.held_out.cells(), observer)?
+            }
         };
         let profiles = self.profiles.within(source);
         let unlike: Vec<f32> =

@@ -32,13 +32,17 @@ impl Scored {
     }
 
     /// What a simple method says of cells, which it also places.
-    pub(super) fn of_method(method: &ClassMethod, cells: &[SparseCell]) -> Self {
+    pub(super) fn of_method(
+        method: &ClassMethod,
+        cells: &[SparseCell],
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let (n_classes, width) = (method.n_classes(), method.space().width());
         let positions = method.space().positions(cells);
-        let said = method.scores(cells);
+        let said = method.scores(cells, observer)?;
         let rows = said.iter().zip(positions.chunks_exact(width.max(1)));
         let rows = rows.flat_map(|(cell, position)| cell.scores.iter().chain(position));
-        Self { n_classes, width, rows: rows.copied().collect() }
+        Ok(Self { n_classes, width, rows: rows.copied().collect() })
     }
 
     /// Appends the cells of another.

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use scgpt_data::{CellSource, CsrRow, GeneToken, ShardFolder, narrow};
+use scgpt_data::{CellSource, CsrRow, GeneToken, Observer, ShardFolder, narrow};
 use scgpt_eval::baseline::{
     BaselineOptions, ClassBaseline, ClassMethod, LabelledCells, SimpleMethod, SimpleMethods,
 };
@@ -108,7 +108,7 @@ impl AnnotateExperiment<'_> {
         let said: Vec<(Method, &[u32])> =
             of_simple.chain([(Method::Network, &*verdict.answers.said)]).collect();
         let truth: Vec<u32> = parts.validation.iter().map(|&cell| parts.classes[cell]).collect();
-        verdict.choice = Choice::of(&said, &truth, seed);
+        verdict.choice = Choice::of(&said, &truth, seed, self.session.observer)?;
         let chosen = verdict.choice.as_ref().and_then(|choice| choice.method.simple());
         let Some(method) = chosen else { return Ok(verdict) };
         let start = self.start()?;
@@ -142,7 +142,7 @@ impl AnnotateExperiment<'_> {
     ) -> Result<(ClassMethod, Answers)> {
         let missing = || Error::option(format!("{} was not fitted", method.name()));
         let method = methods.method(method).ok_or_else(missing)?;
-        let score = |of: &[usize]| scored(&method, cells.shards, of);
+        let score = |of: &[usize]| scored(&method, cells.shards, of, self.session.observer);
         let answers = self.answers(cells, parts, &score)?;
         Ok((method, answers))
     }
@@ -201,14 +201,19 @@ impl Annotation<'_> {
 }
 
 /// Class scores and positions of some cells of shards by a simple method, whose genes are their tokens.
-fn scored(method: &ClassMethod, shards: &ShardFolder, cells: &[usize]) -> Result<Scored> {
+fn scored(
+    method: &ClassMethod,
+    shards: &ShardFolder,
+    cells: &[usize],
+    observer: &dyn Observer,
+) -> Result<Scored> {
     let tokens = (0..shards.vocab().len()).map(|token| Some(GeneToken(narrow(token))));
     let reader = method.space().reader(&tokens.collect::<Vec<_>>(), method.space().values());
-    let mut all = Scored::of_method(method, &[]);
+    let mut all = Scored::of_method(method, &[], observer)?;
     for cells in cells.chunks(WINDOW) {
         let rows = cells.iter().map(|&cell| shards.cell(cell));
         let rows: Vec<CsrRow<'_>> = rows.collect::<scgpt_data::Result<_>>()?;
-        all.extend(Scored::of_method(method, &reader.cells(rows.into_iter())?.cells));
+        all.extend(Scored::of_method(method, &reader.cells(rows.into_iter())?.cells, observer)?);
     }
     Ok(all)
 }

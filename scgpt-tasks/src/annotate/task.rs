@@ -91,7 +91,7 @@ impl AnnotateTask<'_> {
             let tokens = self.cells.tokens(cells, VALIDATION_EPOCH)?;
             embeddings.extend(rows.of(&tokens, None, observer)?);
         }
-        model.class = Some(head::fitted(head, &embeddings, &classes, &self.priors));
+        model.class = Some(head::fitted(head, &embeddings, &classes, &self.priors, observer)?);
         Ok(model)
     }
 

@@ -1,6 +1,6 @@
 //! [`LabelVerdict`]: what the held-out cells tell of the method that answers, and of those beside it.
 
-use scgpt_data::GeneVocab;
+use scgpt_data::{GeneVocab, Observer, Result};
 use scgpt_eval::{
     LabelEvaluation, PredictedLabels,
     baseline::{ClassBaseline, ClassMethod},
@@ -38,13 +38,14 @@ pub(super) struct Answers {
 
 impl LabelVerdict {
     /// Scores of the method that answers, then those of the others, on the same cells.
-    pub(super) fn methods(&self) -> Vec<MethodScores> {
-        let Some(judged) = &self.answers.judged else { return Vec::new() };
+    pub(super) fn methods(&self, observer: &dyn Observer) -> Result<Vec<MethodScores>> {
+        let Some(judged) = &self.answers.judged else { return Ok(Vec::new()) };
         let first = judged.labels();
         let scores =
             |method, name: &str, of: &PredictedLabels<'_>, evaluation: &LabelEvaluation| {
-                let (lead, unseen) = (of.lead_over(&first, self.seed), of.unseen_area());
-                MethodScores::new(method, name, evaluation, lead, unseen)
+                let lead = of.lead_over(&first, self.seed, observer)?;
+                let unseen = of.unseen_area(observer)?;
+                Ok(MethodScores::new(method, name, evaluation, lead, unseen))
             };
         let of_network = self.network.iter().map(|network| {
             let method = Method::Network;
@@ -58,7 +59,7 @@ impl LabelVerdict {
                 strangeness: baseline.strangeness.as_deref(),
                 ..first
             };
-            let evaluation = LabelEvaluation::new(&of, self.seed);
+            let evaluation = LabelEvaluation::new(&of, self.seed, observer)?;
             scores(baseline.method.map(Method::from), &baseline.name, &of, &evaluation)
         });
         let name = self.method.name();

@@ -101,8 +101,8 @@ impl Annotated {
                 }
             }
         }
-        let graph = Graph::fuzzy(&Neighbours::new(&all, d, NEIGHBOURS - 1));
-        let clusters = leiden(&graph, resolution, SEED);
+        let graph = Graph::fuzzy(&Neighbours::new(&all, d, NEIGHBOURS - 1, observer)?, observer)?;
+        let clusters = leiden(&graph, resolution, SEED, observer)?;
         let mut of_cells = vec![None; n];
         for (&cell, &cluster) in typed.iter().zip(&clusters) {
             of_cells[cell] = u32::try_from(cluster).ok();

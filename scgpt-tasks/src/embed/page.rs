@@ -5,7 +5,7 @@
 //! The map is of a sample of the cells, so that a page of a million cells opens as fast as one of a
 //! thousand.
 
-use scgpt_data::CellSource;
+use scgpt_data::{CellSource, Observer};
 use scgpt_eval::{CellColours, ColourChoice, Neighbourhood};
 use scgpt_report::{Bar, Page};
 
@@ -17,12 +17,14 @@ impl Embedding {
     /// shows the colours of [`CellColours::choose`] and is the UMAP, if one was `found`.
     ///
     /// # Errors
-    /// If cells or embeddings cannot be read, or a colour that is asked for is not there.
+    /// If cells or embeddings cannot be read, or a colour that is asked for is not there;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn page(
         &self,
         source: &mut dyn CellSource,
         choice: &ColourChoice<'_>,
         found: Option<&Neighbourhood>,
+        observer: &dyn Observer,
     ) -> Result<Page> {
         let report = &self.report;
         let path = source.summary().path.display().to_string();
@@ -30,7 +32,7 @@ impl Embedding {
         overview(&mut page, report);
         genes(&mut page, report);
         tokens(&mut page, report);
-        let map = Neighbourhood::map_of(found, &self.rows, report.options.seed)?;
+        let map = Neighbourhood::map_of(found, &self.rows, report.options.seed, observer)?;
         let colours = CellColours::choose(source, map.cells(), choice)?;
         page.section("Map");
         map.draw(&mut page, "Cells by their embeddings", &colours);

@@ -1,7 +1,7 @@
 //! The page about generated cells: how far from the truth the network is, whether simple guesses are
 //! nearer, and whether it is surest where it is right.
 
-use scgpt_data::{CellSource, CellSubset};
+use scgpt_data::{CellSource, CellSubset, Observer};
 use scgpt_eval::{CellColours, CellMap, ColourChoice};
 use scgpt_report::{Bar, Colouring, Group, Page};
 
@@ -20,8 +20,14 @@ impl GeneratedCells {
     ///
     /// # Errors
     /// If cells, embeddings or generated values cannot be read, or a colour that is asked for is not
-    /// there.
-    pub fn page(&self, source: &mut dyn CellSource, choice: &ColourChoice<'_>) -> Result<Page> {
+    /// there;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn page(
+        &self,
+        source: &mut dyn CellSource,
+        choice: &ColourChoice<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Page> {
         let mut page = self.report.page(&source.summary().path.display().to_string());
         let cells = CellMap::sample(self.report.n_cells, self.report.options.seed);
         let generated = self.genes_of(&cells, &mut page)?;
@@ -40,7 +46,7 @@ impl GeneratedCells {
         let n = self.report.n_cells;
         let mut subset = CellSubset::new(&mut *source, cells.clone());
         let (rows, d) = subset.read_obsm(&name, 0..cells.len())?;
-        let map = CellMap::of_cells(cells, n, &rows, d, self.report.options.seed);
+        let map = CellMap::of_cells(cells, n, &rows, d, self.report.options.seed, observer)?;
         let mut colours = CellColours::choose(source, map.cells(), choice)?;
         colours.columns.extend(generated);
         page.section("Map");

@@ -127,14 +127,15 @@ impl AttentionNetworks {
     ///
     /// # Errors
     /// If a gene set file has no gene in common with the panel.
-    fn answer(&mut self, options: &AttentionOptions<'_>) -> Result<()> {
+    fn answer(&mut self, options: &AttentionOptions<'_>, observer: &dyn Observer) -> Result<()> {
         let place = |gene: &String| self.genes.iter().position(|name| name == gene);
         let targets = options.genes.iter().filter_map(place);
-        self.report.targets = targets.map(|gene| self.targets(gene)).collect();
+        self.report.targets =
+            targets.map(|gene| self.targets(gene, observer)).collect::<scgpt_data::Result<_>>()?;
         let (_, lists): (Vec<String>, Vec<Vec<String>>) = self.report.lists().into_iter().unzip();
         let background = Background::Genes(self.genes.iter().cloned().collect());
         for library in options.gene_sets {
-            self.report.enriched.extend(enrich(&lists, library, &background)?);
+            self.report.enriched.extend(enrich(&lists, library, &background, observer)?);
         }
         Ok(())
     }
@@ -212,7 +213,7 @@ impl Embedder {
             looking.at(&mut chosen, &cells, &groups, &tokenizer, expression, observer)?;
         drop(chosen);
         let looked = begin.elapsed().as_secs_f64();
-        let mut networks = looking.networks(&seen, &groups);
+        let mut networks = looking.networks(&seen, &groups, observer)?;
         networks.report.genes_known = alignment.matched();
         networks.report.genes_of_model = alignment.vocabulary;
         networks.report.other_features = alignment.summary().others();
@@ -231,7 +232,7 @@ impl Embedder {
             judged.rows(&seen.sums, seen.scale, profiles.as_ref(), observer)?;
         networks.report.truth = truth.map(|truth| truth.summary());
         networks.choose(options.method)?;
-        networks.answer(options)?;
+        networks.answer(options, observer)?;
         networks.report.seconds = begin.elapsed().as_secs_f64();
         Ok(networks)
     }
@@ -373,16 +374,24 @@ impl Looking<'_> {
     }
 
     /// The networks, and the p values that follow from them without further cells.
-    fn networks(&self, seen: &Summed, groups: &Groups) -> AttentionNetworks {
+    fn networks(
+        &self,
+        seen: &Summed,
+        groups: &Groups,
+        observer: &dyn Observer,
+    ) -> Result<AttentionNetworks> {
         let n = self.panel.len();
         let places = off_diagonal(n);
         // The same places with `<cls>`, in front, among the tokens.
         let among_tokens: Vec<usize> =
             places.iter().map(|place| (place / n + 1) * (n + 1) + place % n + 1).collect();
-        let null = seen.sums.p_values(&among_tokens).map(|p| {
-            let fdr = benjamini_hochberg(&p, p.len());
-            [p, fdr]
-        });
+        let null = match seen.sums.p_values(&among_tokens) {
+            Some(p) => {
+                let fdr = benjamini_hochberg(&p, p.len(), observer)?;
+                Some([p, fdr])
+            }
+            None => None,
+        };
         let weights = [0, 1].map(|group| without_cls(&seen.sums.mean(group, seen.scale), self.m()));
         let mut networks = AttentionNetworks {
             report: AttentionReport::new(
@@ -400,7 +409,7 @@ impl Looking<'_> {
             .null
             .as_ref()
             .map(|[_, fdr]| fdr.iter().filter(|&&fdr| fdr < report::SIGNIFICANT).count());
-        networks
+        Ok(networks)
     }
 }
 

@@ -156,36 +156,39 @@ impl EmbeddingNetworks {
         observer.begin("comparing genes", 0);
         let is_centred = options.centre.unwrap_or(options.contextual);
         let compared = compared(&vectors, d, is_centred);
-        let similarities = GenePairs::cosines(&compared, d);
+        let similarities = GenePairs::cosines(&compared, d, observer)?;
         let strata = of_cells.as_ref().map_or_else(|| vec![0; genes.len()], |it| it.strata.clone());
-        let cloud = Cloud::new(&compared, d, &strata);
+        let cloud = Cloud::new(&compared, d, &strata, observer)?;
         let seed = options.embed.seed;
-        let significance =
-            Significance::new(&similarities, |round| cloud.shuffled(seed, round), &strata);
+        let shuffled = |round| cloud.shuffled(seed, round, observer);
+        let significance = Significance::new(&similarities, shuffled, &strata, observer)?;
         let network =
             at_threshold(&genes, [&similarities; 2], options.least_cosine(), Some(&significance))?;
-        let found = Neighbours::new(&compared, d, options.programmes.neighbours - 1);
+        let found = Neighbours::new(&compared, d, options.programmes.neighbours - 1, observer)?;
         let neighbours = neighbour_network(
             &genes,
             &similarities,
             found.cells().map(|nearest| nearest.iter().map(|&(_, other)| other).collect()),
         );
-        let programmes = programmes(&Graph::fuzzy(&found), &similarities, &options.programmes);
+        let programmes = programmes(
+            &Graph::fuzzy(&found, observer)?,
+            &similarities,
+            &options.programmes,
+            observer,
+        )?;
 
         let of_types = of_cells.as_ref().and_then(|it| it.context.as_ref());
         let of_types = of_types.map(|context| context.of_types.clone()).unwrap_or_default();
         let type_network = |(name, vectors): &(String, Vec<f32>)| {
-            let pairs = cosines(vectors, d, is_centred);
+            let pairs = cosines(vectors, d, is_centred, observer)?;
             // A type in which no pair is that similar has an empty network; the file says so.
             let network = at_threshold(&genes, [&pairs; 2], options.least_cosine(), None);
-            (
-                name.clone(),
-                network.unwrap_or_else(|_| {
-                    GeneNetwork::new(genes.clone(), Vec::new(), EdgeKind::Undirected)
-                }),
-            )
+            let network = network.unwrap_or_else(|_| {
+                GeneNetwork::new(genes.clone(), Vec::new(), EdgeKind::Undirected)
+            });
+            Ok((name.clone(), network))
         };
-        let type_networks = of_types.iter().map(type_network).collect();
+        let type_networks = of_types.iter().map(type_network).collect::<Result<_>>()?;
 
         let mut judged = Self {
             d,
@@ -212,8 +215,12 @@ impl EmbeddingNetworks {
             start: None,
         };
         let context = of_cells.as_ref().and_then(|it| it.context.as_ref());
-        let halves =
-            context.map(|context| context.halves.each_ref().map(|rows| judged.cosines(rows)));
+        let halves = match context.map(|context| &context.halves) {
+            Some([one, other]) => {
+                Some([judged.cosines(one, observer)?, judged.cosines(other, observer)?])
+            }
+            None => None,
+        };
         let own = Own { name: own_name(options.contextual).into(), rule: None, halves };
         judged.judge(&known, &own, of_cells.as_ref(), libraries, options, observer)?;
         if let (Some(source), Some(of_cells)) = (source, of_cells) {
@@ -240,8 +247,8 @@ impl EmbeddingNetworks {
     }
 
     /// Cosines of other vectors of the same genes, computed as those of the network are.
-    fn cosines(&self, vectors: &[f32]) -> GenePairs {
-        cosines(vectors, self.d, self.is_centred)
+    fn cosines(&self, vectors: &[f32], observer: &dyn Observer) -> scgpt_data::Result<GenePairs> {
+        cosines(vectors, self.d, self.is_centred, observer)
     }
 
     /// Scores of the programmes in all cells, by the genes' logged expression; nothing without
@@ -293,11 +300,16 @@ fn compared(vectors: &[f32], d: usize, is_centred: bool) -> Vec<f32> {
 }
 
 /// Cosines of all pairs of vectors, `[genes, d]`; with `is_centred` their mean is subtracted first.
-fn cosines(vectors: &[f32], d: usize, is_centred: bool) -> GenePairs {
+fn cosines(
+    vectors: &[f32],
+    d: usize,
+    is_centred: bool,
+    observer: &dyn Observer,
+) -> scgpt_data::Result<GenePairs> {
     if is_centred {
-        GenePairs::cosines(&centred(vectors, d), d)
+        GenePairs::cosines(&centred(vectors, d), d, observer)
     } else {
-        GenePairs::cosines(vectors, d)
+        GenePairs::cosines(vectors, d, observer)
     }
 }
 

@@ -60,7 +60,7 @@ impl Cells<'_> {
             config.training.select_by = None;
             let trial = session.trial(&self.with(config), source, &session.run.part(folder))?;
             let rows = trial.verdict.all_rows()?;
-            let scores = judge.judge(&rows, trial.trained.network.d_model)?;
+            let scores = judge.judge(&rows, trial.trained.network.d_model, session.observer)?;
             ablated.push(Ablated { without: without.into(), scores });
         }
         Ok(ablated)

@@ -45,7 +45,7 @@ impl Integration<'_> {
             }
         };
         let rows = embedding.all_rows()?;
-        let scores = vec![judge.judge(&rows, embedder.encoder().d_model())?];
+        let scores = vec![judge.judge(&rows, embedder.encoder().d_model(), observer)?];
         Ok(Some(IntegrationMethod::new("scGPT, not fine-tuned", scores)))
     }
 
@@ -111,7 +111,7 @@ pub(super) fn simple_methods(
     observer.begin("scoring", 0);
     let scored = found.into_iter().map(|it| {
         let SpaceBaseline { name, method, space, note, projection } = it;
-        let Some(scores) = judge.space(&space)? else { return Ok(None) };
+        let Some(scores) = judge.space(&space, observer)? else { return Ok(None) };
         let asked_by = IntegrateMethod::of(method, options.modalities.is_some());
         let scored = IntegrationMethod { name, asked_by, scores: vec![scores], note };
         Ok(Some(Compared { scored, space, projection }))

@@ -1,6 +1,6 @@
 //! [`Crossing`]: whether the modalities of a cell lie near each other, measured without labels.
 
-use scgpt_data::{CellTokens, Modalities, Silent};
+use scgpt_data::{CellTokens, Modalities, Observer};
 use scgpt_stats::{foscttm, subsample, unit_rows};
 use scgpt_train::Metric;
 
@@ -47,12 +47,14 @@ impl<'a> Crossing<'a> {
     /// fewer than two cells. `domains` are those of all cells of the shards.
     ///
     /// # Errors
-    /// If the shards are broken.
+    /// If the shards are broken;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(super) fn measure(
         &self,
         cells: &TrainingCells<'_>,
         rows: &Rows<'_>,
         domains: &[usize],
+        observer: &dyn Observer,
     ) -> Result<Option<Metric>> {
         if self.cells.len() < 2 {
             return Ok(None);
@@ -66,11 +68,11 @@ impl<'a> Crossing<'a> {
                 .iter()
                 .map(|cell| part(cell, |of| of.0 as usize >= n_names || is_kept(of.0 as usize)))
                 .collect();
-            Ok(unit_rows(&rows.of(&tokens, Some(&domains), &Silent)?, d))
+            Ok(unit_rows(&rows.of(&tokens, Some(&domains), observer)?, d))
         };
         let leading = embed(&|modality| modality == self.leading)?;
         let others = embed(&|modality| modality != self.leading)?;
-        let share = foscttm(&leading, &others, d);
+        let share = foscttm(&leading, &others, d, observer)?;
         Ok(Some(Metric::lower_share(Metric::FOSCTTM, share, self.cells.len())))
     }
 }

@@ -231,6 +231,7 @@ impl Experiment for IntegrateExperiment<'_> {
             domains: &parts.domains,
             order: DomainBatches::new(cells_of, config.batch_size, seed, order),
             judge,
+            observer: session.observer,
             validation: &parts.validation,
             predict_batch: options.predict_batch,
         })
@@ -243,14 +244,15 @@ impl Experiment for IntegrateExperiment<'_> {
         n: usize,
     ) -> Result<CoExpression> {
         let Integration { options, multimodal, .. } = self.cells.integration;
+        let observer = self.cells.session.observer;
         let (Some(features), Some(cells)) = (multimodal, options.modalities) else {
-            return CoExpression::of(&task.cells, &parts.training, n);
+            return CoExpression::of(&task.cells, &parts.training, n, observer);
         };
         let (of, leading) = (&features.of_tokens, cells.leading());
         let are_apart = cells.pairing() != Pairing::Paired;
         let links = self.cells.links();
         let space = OneSpace { modalities: of, leading: &leading, are_apart, links: &links };
-        CoExpression::of_modalities(&task.cells, &parts.training, space, n)
+        CoExpression::of_modalities(&task.cells, &parts.training, space, n, observer)
     }
 
     fn fitted(
@@ -259,7 +261,8 @@ impl Experiment for IntegrateExperiment<'_> {
         start: &StartingNetwork,
         task: &IntegrateTask<'_>,
     ) -> Result<Scgpt> {
-        start.fit_heads(model, task, self.cells.session.device)
+        let Session { device, observer, .. } = *self.cells.session;
+        start.fit_heads(model, task, device, observer)
     }
 
     fn thinned(&self, task: &IntegrateTask<'_>) -> Option<ThinnedCells> {

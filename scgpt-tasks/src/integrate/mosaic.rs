@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use scgpt_data::{Measured, narrow};
+use scgpt_data::{Measured, Observer, narrow};
 use scgpt_stats::{ClassScores, ClusterOptions, Neighbours, subsample};
 use serde::Serialize;
 
@@ -64,8 +64,14 @@ impl Integration<'_> {
     /// The scores of embeddings `[n, d]` of all cells; `None` if they are no mosaic.
     ///
     /// # Errors
-    /// If scores cannot be computed.
-    pub(super) fn mosaic_scores(&self, rows: &[f32], d: usize) -> Result<Option<MosaicScores>> {
+    /// If scores cannot be computed;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub(super) fn mosaic_scores(
+        &self,
+        rows: &[f32],
+        d: usize,
+        observer: &dyn Observer,
+    ) -> Result<Option<MosaicScores>> {
         let Some(cells) = self.options.modalities.filter(|it| it.pairing() != Pairing::Paired)
         else {
             return Ok(None);
@@ -79,13 +85,14 @@ impl Integration<'_> {
             Some(labels) => {
                 let all: Vec<usize> = (0..of_cells.len()).collect();
                 let options = ClusterOptions::default();
-                SpaceJudge::new(&all, Some(labels), &of_cells, options).judge(rows, d)?.avg_batch
+                let judge = SpaceJudge::new(&all, Some(labels), &of_cells, options);
+                judge.judge(rows, d, observer)?.avg_batch
             }
         };
         let leading = cells.leading()[0];
         let from = &cells.modalities.names()[leading];
         let has_it = |cell: usize| cells.measured[cell].contains(leading);
-        let carried = self.carried(rows, d, from, has_it);
+        let carried = self.carried(rows, d, from, has_it, observer)?;
         Ok(Some(MosaicScores { kinds: kinds.len(), mixing, carried }))
     }
 
@@ -96,8 +103,9 @@ impl Integration<'_> {
         d: usize,
         from: &str,
         has_it: impl Fn(usize) -> bool,
-    ) -> Option<CarriedTypes> {
-        let labels = self.labels.as_ref()?;
+        observer: &dyn Observer,
+    ) -> Result<Option<CarriedTypes>> {
+        let Some(labels) = &self.labels else { return Ok(None) };
         let labelled = (0..labels.codes.len()).filter(|&cell| labels.codes[cell].is_some());
         let (known, others): (Vec<usize>, Vec<usize>) = labelled.partition(|&cell| has_it(cell));
         let [known, others] = [known, others].map(|cells| -> Vec<usize> {
@@ -105,7 +113,7 @@ impl Integration<'_> {
             chosen.into_iter().map(|place| cells[place]).collect()
         });
         if known.len() < NEIGHBOURS || others.is_empty() {
-            return None;
+            return Ok(None);
         }
         let of = |cells: &[usize]| -> Vec<f32> {
             cells.iter().flat_map(|&cell| &rows[cell * d..(cell + 1) * d]).copied().collect()
@@ -114,7 +122,7 @@ impl Integration<'_> {
             cells.iter().filter_map(|&cell| labels.codes[cell]).collect()
         };
         let (of_known, truth) = (codes(&known), codes(&others));
-        let nearest = Neighbours::among(&of(&others), &of(&known), d, NEIGHBOURS);
+        let nearest = Neighbours::among(&of(&others), &of(&known), d, NEIGHBOURS, observer)?;
         let most = |codes: &mut dyn Iterator<Item = u32>| {
             let mut counts = vec![0_usize; labels.classes.len()];
             codes.for_each(|code| counts[code as usize] += 1);
@@ -128,13 +136,13 @@ impl Integration<'_> {
             .collect();
         let largest = most(&mut of_known.iter().copied());
         let scores = ClassScores::new(&truth, &told, &labels.classes);
-        Some(CarriedTypes {
+        Ok(Some(CarriedTypes {
             from: from.to_owned(),
             cells: truth.len(),
             accuracy: scores.accuracy,
             macro_f1: scores.macro_f1,
             largest: truth.iter().filter(|&&code| code == largest).count() as f64
                 / truth.len() as f64,
-        })
+        }))
     }
 }

@@ -4,6 +4,7 @@
 //! labels and batches, so that scores can be compared; cells without a label are left out of all of
 //! them.
 
+use scgpt_data::Observer;
 use scgpt_eval::{CellSpace, IntegrationScores, Labels};
 use scgpt_stats::ClusterOptions;
 
@@ -45,19 +46,30 @@ impl SpaceJudge {
     }
 
     /// Scores an embedding of the cells; `None` for a graph if some cells are left out.
-    pub(super) fn space(&self, space: &CellSpace<'_>) -> Result<Option<IntegrationScores>> {
+    pub(super) fn space(
+        &self,
+        space: &CellSpace<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Option<IntegrationScores>> {
         match space {
-            CellSpace::Rows { rows, width } => self.judge(rows, *width).map(Some),
+            CellSpace::Rows { rows, width } => self.judge(rows, *width, observer).map(Some),
             CellSpace::Graph(graph) if self.cells.len() == graph.len() => {
                 let labels = self.labels.as_deref();
-                Ok(Some(IntegrationScores::new(space, labels, &self.batches, &self.options)?))
+                let scores =
+                    IntegrationScores::new(space, labels, &self.batches, &self.options, observer)?;
+                Ok(Some(scores))
             }
             CellSpace::Graph(_) => Ok(None),
         }
     }
 
     /// Scores embeddings `[n, width]` of the cells.
-    pub(super) fn judge(&self, rows: &[f32], width: usize) -> Result<IntegrationScores> {
+    pub(super) fn judge(
+        &self,
+        rows: &[f32],
+        width: usize,
+        observer: &dyn Observer,
+    ) -> Result<IntegrationScores> {
         let all = rows.len() / width.max(1);
         let chosen: Vec<f32>;
         let rows = if self.cells.len() == all {
@@ -68,12 +80,15 @@ impl SpaceJudge {
             &chosen
         };
         let space = CellSpace::rows(rows, width);
-        Ok(IntegrationScores::new(&space, self.labels.as_deref(), &self.batches, &self.options)?)
+        let labels = self.labels.as_deref();
+        Ok(IntegrationScores::new(&space, labels, &self.batches, &self.options, observer)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
@@ -85,12 +100,12 @@ mod tests {
             (0..41_u8).flat_map(|cell| [f32::from(cell % 2), f32::from(cell) / 400.0]).collect();
         let cells: Vec<usize> = (0..41).collect();
         let scores = SpaceJudge::new(&cells, Some(&labels), &domains, ClusterOptions::default())
-            .judge(&rows, 2)
+            .judge(&rows, 2, &Silent)
             .unwrap();
         assert_eq!(scores.n_cells, 40);
         assert!(scores.asw_label > Some(0.9), "{scores:?}");
         let without = SpaceJudge::new(&cells, None, &domains, ClusterOptions::default());
-        let scores = without.judge(&rows, 2).unwrap();
+        let scores = without.judge(&rows, 2, &Silent).unwrap();
         assert_eq!((scores.n_cells, scores.avg_bio), (41, None));
     }
 }

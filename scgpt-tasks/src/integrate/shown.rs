@@ -1,6 +1,6 @@
 //! What pages about integrated cells have in common, whatever integrated them: maps, and the scores of methods.
 
-use scgpt_data::{CellSource, Column, GeneNames};
+use scgpt_data::{CellSource, Column, GeneNames, Observer};
 use scgpt_eval::{CellColours, CellMap, ColourChoice, IntegrationScores, Labels, Neighbourhood};
 use scgpt_report::Page;
 
@@ -51,9 +51,10 @@ impl Map {
         source: &mut dyn CellSource,
         rows: &[f32],
         d: usize,
+        observer: &dyn Observer,
     ) -> Result<Self> {
         let Annotated { options, gene_names, .. } = *of;
-        let cells = CellMap::new(rows, d, of.seed);
+        let cells = CellMap::new(rows, d, of.seed, observer)?;
         let obs = source.obs()?;
         let column = |name: &str, labels: &Labels| {
             // As the file has it, so that it has the file's colours; numbered batches are labels, too.

@@ -200,7 +200,7 @@ impl<'a> SimpleIntegration<'a> {
             gene_names: options.learn.gene_names,
             seed: *seed,
         };
-        let map = Map::of(&shown, source, rows, *width)?;
+        let map = Map::of(&shown, source, rows, *width, observer)?;
         let mut spool = RowSpool::new(*width)?;
         spool.push(rows)?;
         let count = |batch: usize| domains.iter().filter(|&&domain| domain == batch).count();
@@ -368,7 +368,8 @@ mod tests {
             let batches = Labels::read(&source.obs().unwrap(), "batch").unwrap();
             let domains: Vec<usize> =
                 batches.codes.iter().flatten().map(|&it| it as usize).collect();
-            let scores = SpaceJudge::of_all(Some(&labels), &domains).judge(&rows, 6).unwrap();
+            let scores =
+                SpaceJudge::of_all(Some(&labels), &domains).judge(&rows, 6, &Silent).unwrap();
             let first = &done.report.methods[0];
             assert_eq!(first.asked_by, Some(method));
             assert_eq!(first.scores[0].overall, scores.overall, "{}", first.name);

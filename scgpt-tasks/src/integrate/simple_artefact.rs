@@ -95,13 +95,15 @@ impl ProjectedCells {
     /// The cells as a page: a map, which is the UMAP, if one was `found`, and what they were put among by `record`.
     ///
     /// # Errors
-    /// If annotations or coordinates cannot be read, or a colour that is asked for is not there.
+    /// If annotations or coordinates cannot be read, or a colour that is asked for is not there;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn page(
         &self,
         source: &mut dyn CellSource,
         record: &SimpleRecord,
         choice: &ColourChoice<'_>,
         found: Option<&Neighbourhood>,
+        observer: &dyn Observer,
     ) -> Result<Page> {
         let mut page = Page::new("Further cells", &source.summary().path.display().to_string());
         let share = 100.0 * self.genes as f64 / self.of_genes.max(1) as f64;
@@ -110,7 +112,7 @@ impl ProjectedCells {
             ("genes of the components", format!("{share:.0} %")),
         ]);
         page.section("Map");
-        let map = Neighbourhood::map_of(found, &self.rows, 0)?;
+        let map = Neighbourhood::map_of(found, &self.rows, 0, observer)?;
         let colours = CellColours::choose(source, map.cells(), choice)?;
         map.draw(&mut page, "Cells by the components of those before them", &colours);
         page.section("Settings").table(&[

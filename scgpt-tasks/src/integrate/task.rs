@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use burn::prelude::*;
-use scgpt_data::{DomainBatches, Hide, Mask, Silent, narrow};
+use scgpt_data::{DomainBatches, Hide, Mask, Observer, narrow};
 use scgpt_model::{CellEncoder, Scgpt, host_values};
 use scgpt_stats::unit_rows;
 use scgpt_train::{Batch as _, LossTerms, Metric, Progress, Result, Task, Term, TrainBatch};
@@ -36,6 +36,8 @@ pub(super) struct IntegrateTask<'a> {
     pub(super) thinning: Thinning,
     /// Scores of the validation cells, if labels are known.
     pub(super) judge: Option<SpaceJudge>,
+    /// Asked while they are scored.
+    pub(super) observer: &'a dyn Observer,
     /// Cells of several modalities, which are to lie near each other, if there are any.
     pub(super) crossing: Option<Crossing<'a>>,
     /// Modalities that are hidden as a whole, if there are several.
@@ -110,7 +112,7 @@ impl IntegrateTask<'_> {
         let rows = self.cells.rows(encoder, self.predict_batch);
         let domains: Vec<usize> = self.validation.iter().map(|&cell| self.domains[cell]).collect();
         let tokens = self.cells.tokens(self.validation, VALIDATION_EPOCH)?;
-        rows.of(&tokens, Some(&domains), &Silent)
+        rows.of(&tokens, Some(&domains), self.observer)
     }
 
     /// The share of the validation cells whose batch the adversarial head finds; `None` without
@@ -160,7 +162,11 @@ impl Task for IntegrateTask<'_> {
         let failed = |error: crate::error::Error| scgpt_train::Error::Data(error.to_string());
         if let Some(crossing) = &self.crossing {
             let rows = self.cells.rows(&encoder, self.predict_batch);
-            metrics.extend(crossing.measure(&self.cells, &rows, self.domains).map_err(failed)?);
+            metrics.extend(
+                crossing
+                    .measure(&self.cells, &rows, self.domains, self.observer)
+                    .map_err(failed)?,
+            );
         }
         if self.judge.is_none() && model.dar.is_none() {
             metrics.push(thinning);
@@ -172,7 +178,7 @@ impl Task for IntegrateTask<'_> {
         metrics.push(thinning);
         if let Some(judge) = &self.judge {
             let unit = unit_rows(&embeddings, encoder.d_model());
-            let scores = judge.judge(&unit, encoder.d_model()).map_err(failed)?;
+            let scores = judge.judge(&unit, encoder.d_model(), self.observer).map_err(failed)?;
             let scores = [scores.avg_bio, scores.avg_batch, scores.overall];
             let named = LABEL_METRICS.into_iter().zip(scores);
             metrics.extend(named.filter_map(|(name, score)| Some(Metric::score(name, score?))));

@@ -282,13 +282,19 @@ impl ReferenceIndex {
     ///
     /// # Errors
     /// If `k` is 0 or larger than the index, the width differs, a query is not finite, or a
-    /// reference cell is not.
-    pub fn search(&self, queries: &[f32], k: usize) -> Result<Vec<Vec<Found>>> {
+    /// reference cell is not;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub fn search(
+        &self,
+        queries: &[f32],
+        k: usize,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Vec<Found>>> {
         let width = self.manifest.width;
         self.check_k(k)?;
         check_rows(queries, width, 0)?;
         let parts = match &self.vectors {
-            Vectors::Lists(lists) => return Ok(lists.search(queries, k)),
+            Vectors::Lists(lists) => return lists.search(queries, k, observer),
             Vectors::Flat(parts) => parts,
         };
         let mut found = vec![Vec::new(); queries.len() / width];
@@ -303,7 +309,7 @@ impl ReferenceIndex {
                         format!("the embedding of cell {} has {}", first + at / width, block[at]);
                     return Err(invalid(&self.folder.join(&segment.file), problem));
                 }
-                let nearest = Neighbours::among(queries, &block, width, k);
+                let nearest = Neighbours::among(queries, &block, width, k, observer)?;
                 for (found, nearest) in found.iter_mut().zip(nearest.cells()) {
                     let here =
                         |&(distance, cell): &(f64, usize)| Found { cell: first + cell, distance };
@@ -318,12 +324,12 @@ impl ReferenceIndex {
 
     /// For a sample of the cells, their mean distances to their nearest neighbours, ascending; a
     /// cell is no neighbour of itself. The sample depends on the number of cells alone.
-    fn sampled_strangeness(&self) -> Result<Vec<f32>> {
+    fn sampled_strangeness(&self, observer: &dyn Observer) -> Result<Vec<f32>> {
         let n_cells = self.manifest.n_cells;
         let k = (STRANGENESS_NEIGHBOURS + 1).min(n_cells);
         let (cells, queries) = self.at(&subsample(n_cells, SAMPLE, 0));
         let mut distances = Vec::with_capacity(cells.len());
-        for (cell, found) in cells.iter().zip(self.search(&queries, k)?) {
+        for (cell, found) in cells.iter().zip(self.search(&queries, k, observer)?) {
             let others: Vec<Found> = found.into_iter().filter(|one| one.cell != *cell).collect();
             distances.push(strangeness(&others));
         }
@@ -425,7 +431,7 @@ fn extend(
     let written = fs::metadata(&path).map_err(|error| invalid(&path, error.to_string()))?;
     manifest.segments.push(Segment { file, n_cells: n, n_bytes: written.len() });
     let mut index = ReferenceIndex::with(folder, manifest)?;
-    index.manifest.strangeness = index.sampled_strangeness()?;
+    index.manifest.strangeness = index.sampled_strangeness(observer)?;
     index.manifest.write(folder)
 }
 

@@ -133,47 +133,60 @@ impl Lists {
 
     /// The `k` nearest of each query, `[m, width]`, among the cells of the lists with the nearest
     /// centres; of all lists if these have too few.
-    pub(super) fn search(&self, queries: &[f32], k: usize) -> Vec<Vec<Found>> {
-        let mut found = self.probe(queries, k, PROBES);
+    pub(super) fn search(
+        &self,
+        queries: &[f32],
+        k: usize,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Vec<Found>>> {
+        let mut found = self.probe(queries, k, PROBES, observer)?;
         let few: Vec<usize> = (0..found.len()).filter(|&query| found[query].len() < k).collect();
         if !few.is_empty() {
             let row = |&query: &usize| &queries[query * self.width..(query + 1) * self.width];
             let again: Vec<f32> = few.iter().flat_map(row).copied().collect();
-            for (query, all) in few.iter().zip(self.probe(&again, k, self.n_lists())) {
+            let all = self.probe(&again, k, self.n_lists(), observer)?;
+            for (query, all) in few.iter().zip(all) {
                 found[*query] = all;
             }
         }
-        found
+        Ok(found)
     }
 
     /// At most `k` nearest of each query, among the cells of `probes` lists. The search goes list
     /// by list, not query by query, so that each list is read once for all queries that look into
     /// it.
-    fn probe(&self, queries: &[f32], k: usize, probes: usize) -> Vec<Vec<Found>> {
+    fn probe(
+        &self,
+        queries: &[f32],
+        k: usize,
+        probes: usize,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Vec<Found>>> {
         let mut of_list = vec![Vec::new(); self.n_lists()];
-        let nearest = Neighbours::among(queries, &self.centres, self.width, probes);
+        let nearest = Neighbours::among(queries, &self.centres, self.width, probes, observer)?;
         for (query, lists) in nearest.cells().enumerate() {
             for &(_, list) in lists {
                 of_list[list].push(query);
             }
         }
-        let in_list = |(list, asked): (usize, &Vec<usize>)| -> Vec<(usize, Found)> {
+        let in_list = |(list, asked): (usize, &Vec<usize>)| -> Result<Vec<(usize, Found)>> {
             if asked.is_empty() {
-                return Vec::new();
+                return Ok(Vec::new());
             }
             let row = |&query: &usize| &queries[query * self.width..(query + 1) * self.width];
             let queries: Vec<f32> = asked.iter().flat_map(row).copied().collect();
             let (cells, rows) = self.list(list);
-            let nearest = Neighbours::among(&queries, &rows, self.width, k);
+            let nearest = Neighbours::among(&queries, &rows, self.width, k, observer)?;
             let of_query = |(query, near): (&usize, &[(f64, usize)])| {
                 let found = |&(distance, place): &(f64, usize)| {
                     (*query, Found { cell: cells[place], distance })
                 };
                 near.iter().map(found).collect::<Vec<_>>()
             };
-            asked.iter().zip(nearest.cells()).flat_map(of_query).collect()
+            Ok(asked.iter().zip(nearest.cells()).flat_map(of_query).collect())
         };
-        let all: Vec<Vec<(usize, Found)>> = of_list.par_iter().enumerate().map(in_list).collect();
+        let all = of_list.par_iter().enumerate().map(in_list);
+        let all: Vec<Vec<(usize, Found)>> = all.collect::<Result<_>>()?;
         let mut found = vec![Vec::new(); queries.len() / self.width];
         for (query, one) in all.into_iter().flatten() {
             found[query].push(one);
@@ -181,7 +194,7 @@ impl Lists {
         for found in &mut found {
             nearest_first(found, k);
         }
-        found
+        Ok(found)
     }
 
     /// Numbers and unit vectors of the cells of a list.
@@ -270,10 +283,8 @@ pub(super) fn write_centres(
         sample.extend_from_slice(&row);
     }
     observer.begin("finding centres", 0);
-    let is_cancelled = || observer.is_cancelled();
-    let centres =
-        k_means(&sample, width, &KMeans { k: n_lists, rounds: ROUNDS, seed: 2 }, &is_cancelled);
-    let centres = centres.ok_or(scgpt_data::Error::Cancelled)?;
+    let options = KMeans { k: n_lists, rounds: ROUNDS, seed: 2 };
+    let centres = k_means(&sample, width, &options, observer)?;
     let bytes: Vec<u8> = centres.iter().flat_map(|x| x.to_le_bytes()).collect();
     std::fs::write(path, bytes).map_err(|error| invalid(path, error.to_string()))?;
     Ok(n_lists)
@@ -301,7 +312,7 @@ pub(super) fn write_segment(
     let n_lists = centres.len() / width;
     let mut list_of = Vec::with_capacity(n);
     each_block(rows, observer, |_, block| {
-        let nearest = Neighbours::among(block, &centres, width, 1);
+        let nearest = Neighbours::among(block, &centres, width, 1, observer)?;
         list_of.extend(nearest.cells().map(|near| near[0].1));
         observer.advance(nearest.cells().len());
         Ok(())

@@ -1,6 +1,6 @@
 //! The page about mapped cells: what their neighbours say of them, and how far these are.
 
-use scgpt_data::{CellSource, RowSpool};
+use scgpt_data::{CellSource, Observer, RowSpool};
 use scgpt_eval::{CellColours, ColourChoice, LabelSummary, Neighbourhood};
 use scgpt_report::Page;
 
@@ -22,15 +22,17 @@ impl MappedCells {
     /// was `found`.
     ///
     /// # Errors
-    /// If cells or embeddings cannot be read, or a colour that is asked for is not there.
+    /// If cells or embeddings cannot be read, or a colour that is asked for is not there;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn page(
         &self,
         source: &mut dyn CellSource,
         rows: &RowSpool,
         (index, found): (&IndexManifest, Option<&Neighbourhood>),
         choice: &ColourChoice<'_>,
+        observer: &dyn Observer,
     ) -> Result<Page> {
-        let map = Neighbourhood::map_of(found, rows, 0)?;
+        let map = Neighbourhood::map_of(found, rows, 0, observer)?;
         let colours = CellColours::choose(source, map.cells(), choice)?;
         let path = source.summary().path.display().to_string();
         let mut page = Page::new("Mapped cells", &path);

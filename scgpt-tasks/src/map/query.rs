@@ -134,7 +134,7 @@ impl ReferenceIndex {
             observer.check_cancelled()?;
             let m = WINDOW.min(n - first);
             rows.read_rows(first, m, &mut window)?;
-            for mut found in self.search(&window, k)? {
+            for mut found in self.search(&window, k, observer)? {
                 mapped.strangeness.push(strangeness(&found));
                 found.truncate(options.k);
                 mapped.neighbours.push(found);

@@ -87,6 +87,8 @@ pub(super) fn confidence(votes: &[Ballot], label: u32) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use scgpt_fixtures::cases;
     use scgpt_stats::Neighbours;
 
@@ -102,7 +104,7 @@ mod tests {
                 (tensors.f32("voting.reference"), tensors.f32("voting.query"));
             let d = tensors.shape("voting.query")[1];
             let labels = tensors.i64("voting.reference_labels");
-            let found = Neighbours::among(&queries, &reference, d, k);
+            let found = Neighbours::among(&queries, &reference, d, k, &Silent).unwrap();
             let numbers = tensors.i64("voting.neighbours");
             let distances = tensors.f64("voting.distances");
             let (tied, nearest) =

@@ -244,7 +244,7 @@ impl Experiment for PerturbExperiment<'_> {
         let cells = TrainingCells::new(&self.session.shards, &start, choices)?;
         let of_group = |&group: &usize| parts.groups[group].cells.iter().map(|&cell| cell as usize);
         let numbers: Vec<usize> = parts.training.iter().flat_map(of_group).collect();
-        CoExpression::of(&cells, &numbers, n)
+        CoExpression::of(&cells, &numbers, n, self.session.observer)
     }
 
     /// None: what is learned is how expression changes, not which cells are alike.
@@ -308,6 +308,6 @@ impl Experiment for PerturbExperiment<'_> {
             split: &parts.split,
             seed: self.config.training.seed,
         };
-        Ok(Some(judge.judge(&parts.test, predictions)))
+        Ok(Some(judge.judge(&parts.test, predictions, observer)?))
     }
 }

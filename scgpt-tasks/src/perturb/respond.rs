@@ -174,7 +174,7 @@ impl PerturbArtefact {
             responses: responses.iter().map(|it| (&it.condition, it.mean.as_slice())).collect(),
             columns: &self.panel.places,
         };
-        let profiles = rule.predict(&known, &conditions.iter().collect::<Vec<_>>());
+        let profiles = rule.predict(&known, &conditions.iter().collect::<Vec<_>>(), observer)?;
         let controls = self.controls(cell_type);
         // Other cells begin elsewhere, and change alike.
         let base =

@@ -170,7 +170,7 @@ impl PerturbArtefact {
                     centres.push(mean(&cells, g));
                     without_genes += n_empty(&cells, g);
                 }
-                let found = Neighbours::among(&cells, &profiles, g, options.k);
+                let found = Neighbours::among(&cells, &profiles, g, options.k, observer)?;
                 merge(nearest, &found, first, options.k);
                 observer.advance(cells.len() / g);
             }
@@ -443,6 +443,8 @@ fn mean(rows: &[f32], g: usize) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
@@ -451,14 +453,15 @@ mod tests {
         let profiles = [0.0, 0.1, 5.0, 5.1];
         let cells = [0.2, 0.3, 4.9];
         let mut nearest = Nearest::new();
-        merge(&mut nearest, &Neighbours::among(&cells, &profiles, 1, 2), 0, 2);
+        merge(&mut nearest, &Neighbours::among(&cells, &profiles, 1, 2, &Silent).unwrap(), 0, 2);
         let shares = votes(&nearest, 2, 2);
         assert!((shares[0] - 4.0 / 6.0).abs() < 1e-12, "{shares:?}");
         assert_eq!(order_of(&shares, &[(1, 0.1), (0, 0.5)]), [0, 1]);
         // In two passes the same is found.
         let mut in_two = Nearest::new();
         for first in [0, 2] {
-            let found = Neighbours::among(&cells, &profiles[first..first + 2], 1, 2);
+            let found =
+                Neighbours::among(&cells, &profiles[first..first + 2], 1, 2, &Silent).unwrap();
             merge(&mut in_two, &found, first, 2);
         }
         let near = |nearest: &Nearest| -> Vec<Vec<usize>> {

@@ -41,7 +41,7 @@ pub(super) fn of_embedding(
         let codes: Vec<usize> = cells().map(|(_, code)| code as usize).collect();
         let mut options = ClusterOptions::default();
         options.max_cells = CLUSTERED;
-        let found = cluster_scores(&labelled, *d, &codes, &options)?;
+        let found = cluster_scores(&labelled, *d, &codes, &options, observer)?;
         let both = [(Measure::Nmi, found.nmi), (Measure::Ari, found.ari)];
         scores.extend(both.into_iter().filter(|(measure, _)| measures.contains(measure)));
     }

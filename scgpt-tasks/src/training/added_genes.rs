@@ -13,7 +13,7 @@
 use std::fmt::Write;
 
 use burn::prelude::{Device, Tensor, TensorData};
-use scgpt_data::{Advice, Keyed, Purpose, Setting};
+use scgpt_data::{Advice, Keyed, Observer, Purpose, Setting};
 use scgpt_model::{Scgpt, host_values};
 use scgpt_stats::{Ridge, dot};
 use serde::{Deserialize, Serialize};
@@ -98,17 +98,19 @@ impl AddedGenes {
 /// of the checkpoint stay. `rows` has the row of each token.
 ///
 /// # Errors
-/// If too few genes of the checkpoint vary over the cells.
+/// If too few genes of the checkpoint vary over the cells;
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
 pub(super) fn map_vectors(
     mut model: Scgpt,
     co_expression: &CoExpression,
     rows: &[Option<usize>],
     device: &Device,
+    observer: &dyn Observer,
 ) -> Result<(Scgpt, VectorMap)> {
     let weight = model.genes.embedding.weight;
     let [_, width] = weight.val().dims();
     let mut table = host_values(weight.val());
-    let map = fill(&mut table, width, co_expression, rows)?;
+    let map = fill(&mut table, width, co_expression, rows, observer)?;
     let shape = [table.len() / width, width];
     let table = Tensor::<2>::from_data(TensorData::new(table, shape), device);
     model.genes.embedding.weight = weight.map(|_| table);
@@ -143,6 +145,7 @@ fn fill(
     width: usize,
     co_expression: &CoExpression,
     rows: &[Option<usize>],
+    observer: &dyn Observer,
 ) -> Result<VectorMap> {
     let is_shared = |&token: &usize| rows[token].is_some() && co_expression.tells(token);
     let mut shared: Vec<usize> = (0..rows.len()).filter(is_shared).collect();
@@ -168,7 +171,7 @@ fn fill(
         let mean: Vec<f64> = (0..width)
             .map(|i| y.iter().skip(i).step_by(width).sum::<f64>() / (y.len() / width) as f64)
             .collect();
-        (Ridge::new(&x, &y, [co_expression.n, width]), mean)
+        Ok::<_, Error>((Ridge::new(&x, &y, [co_expression.n, width], observer)?, mean))
     };
     // Which genes are judged together is drawn, since neighbours in a vocabulary may be of one family.
     let key = Keyed::new(co_expression.seed, Purpose::HoldOut, 1, 0);
@@ -177,7 +180,7 @@ fn fill(
     for fold in 0..FOLDS {
         let in_fold = |place: usize| place % FOLDS == fold;
         let others = (0..shared.len()).filter(|&place| !in_fold(place));
-        let (ridge, mean) = fitted(&mut others.map(|place| shared[place]));
+        let (ridge, mean) = fitted(&mut others.map(|place| shared[place]))?;
         for place in (0..shared.len()).filter(|&place| in_fold(place)) {
             let truth = own(shared[place]);
             cosine += cosine_of(&ridge.map(co_expression.loading(shared[place])), &truth);
@@ -186,7 +189,7 @@ fn fill(
     }
     let n = shared.len() as f64;
     shared.sort_unstable();
-    let (ridge, _) = fitted(&mut shared.iter().copied());
+    let (ridge, _) = fitted(&mut shared.iter().copied())?;
     let lengths = shared.iter().map(|&token| length(&own(token)));
     let wanted = lengths.sum::<f64>() / n;
     for token in new_tokens(co_expression, rows, true) {
@@ -218,6 +221,8 @@ fn cosine_of(a: &[f64], b: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     /// Co-expression of genes along two directions, and a table in which vectors follow from it by a planted
@@ -246,7 +251,7 @@ mod tests {
         let mut table = truth.clone();
         let drawn = 0.5;
         table[(n - 2) * width..].fill(drawn);
-        let map = fill(&mut table, width, &co_expression, &rows).unwrap();
+        let map = fill(&mut table, width, &co_expression, &rows, &Silent).unwrap();
         assert_eq!((map.shared, map.directions), (n - 2, 2));
         assert!(map.cosine > 0.999, "{map:?}");
         assert!(map.mean_cosine < 0.6, "{map:?}");
@@ -268,14 +273,14 @@ mod tests {
         let key = Keyed::new(1, Purpose::Simulate, 1, 0);
         #[allow(clippy::cast_possible_truncation, reason = "test data")]
         (0..).zip(&mut table).for_each(|(i, x)| *x = 0.5 + key.normal(2 * i) as f32);
-        let map = fill(&mut table, width, &co_expression, &rows).unwrap();
+        let map = fill(&mut table, width, &co_expression, &rows, &Silent).unwrap();
         assert!((map.cosine - map.mean_cosine).abs() < 0.05, "{map:?}");
     }
 
     #[test]
     fn too_few_shared_genes_are_an_error_that_names_the_remedy() {
         let (co_expression, mut table, rows) = planted(12, 4);
-        let error = fill(&mut table, 4, &co_expression, &rows).unwrap_err();
+        let error = fill(&mut table, 4, &co_expression, &rows, &Silent).unwrap_err();
         assert!(error.to_string().contains("10 genes of the model"), "{error}");
         assert!(error.hint().unwrap().contains("`new_genes` random"));
     }

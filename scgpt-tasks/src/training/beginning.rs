@@ -9,7 +9,7 @@ use std::{
 };
 
 use burn::prelude::Device;
-use scgpt_data::{GeneToken, GeneVocab, narrow};
+use scgpt_data::{GeneToken, GeneVocab, Observer, narrow};
 use scgpt_model::{Scgpt, host_values};
 
 use super::{
@@ -48,13 +48,15 @@ impl StartingNetwork {
     /// of directions, if its start says so, and so have genes that are new to a checkpoint.
     ///
     /// # Errors
-    /// Those of [`build`](Self::build), and of `co_expression`.
+    /// Those of [`build`](Self::build), and of `co_expression`;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(crate) fn begin(
         &self,
         seed: u64,
         vocab: &GeneVocab,
         device: &Device,
         co_expression: impl FnOnce(usize) -> Result<CoExpression>,
+        observer: &dyn Observer,
     ) -> Result<Beginning> {
         let mut model = self.build(seed, device)?;
         let width = self.config.d_model;
@@ -77,7 +79,7 @@ impl StartingNetwork {
                 };
                 if *vectors == NewGenes::Spectral && added.genes > 0 {
                     let co_expression = co_expression(width.min(DIRECTIONS))?;
-                    let (mapped, map) = map_vectors(model, &co_expression, rows, device)?;
+                    let (mapped, map) = map_vectors(model, &co_expression, rows, device, observer)?;
                     let few = new_tokens(&co_expression, rows, false);
                     let name = |token| vocab.name(GeneToken(narrow(token))).map(str::to_owned);
                     added.too_few_cells = few.into_iter().filter_map(name).collect();

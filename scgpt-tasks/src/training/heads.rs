@@ -10,6 +10,7 @@
 //! ```
 
 use burn::prelude::{Device, Tensor};
+use scgpt_data::Observer;
 use scgpt_model::{Decoder, Gep, GepcHead, InnerProduct, Scgpt, host_values};
 use scgpt_stats::Ridge;
 use scgpt_train::{Batch as _, Targets, Task, TrainBatch};
@@ -53,7 +54,8 @@ impl StartingNetwork {
     /// of `task`; any other network as it is. Probabilities of zero stay as drawn.
     ///
     /// # Errors
-    /// If a batch cannot be made.
+    /// If a batch cannot be made;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
     /// None: it draws all heads, and has the cells of an atlas to move them by.
@@ -62,6 +64,7 @@ impl StartingNetwork {
         mut model: Scgpt,
         task: &impl Task<Batch = TrainBatch>,
         device: &Device,
+        observer: &dyn Observer,
     ) -> Result<Scgpt> {
         if !matches!(self.origin, Origin::New(GeneStart::Spectral)) {
             return Ok(model);
@@ -69,6 +72,7 @@ impl StartingNetwork {
         let (mut seen, mut queried) = (Seen::default(), Vec::new());
         let (mut values, mut numbers) = (0, 0);
         for index in 0..task.batches_per_epoch() {
+            observer.check_cancelled()?;
             let batch = task.batch(VALIDATION_EPOCH, index)?;
             let (input, targets) = batch.to_device(device);
             let encoded = model.encode(&input);
@@ -89,7 +93,7 @@ impl StartingNetwork {
             }
         }
         if let Gep::Direct(head) = &mut model.gep {
-            seen.fit(&mut head.value);
+            seen.fit(&mut head.value, observer)?;
         }
         if let Some(GepcHead::InnerProduct(head)) = &mut model.gepc {
             fit(head, &queried);
@@ -115,18 +119,19 @@ impl Seen {
     }
 
     /// Fits the last layer.
-    fn fit(&self, decoder: &mut Decoder) {
+    fn fit(&self, decoder: &mut Decoder, observer: &dyn Observer) -> Result<()> {
         if self.values.is_empty() {
-            return;
+            return Ok(());
         }
         let width = self.rows.len() / self.values.len();
-        let map = Ridge::new(&self.rows, &self.values, [width, 1]);
+        let map = Ridge::new(&self.rows, &self.values, [width, 1], observer)?;
         let layer = &mut decoder.linear3;
         let device = layer.weight.device();
         set(&mut layer.weight, weights(map.weights(), [width, 1], &device));
         if let Some(bias) = &mut layer.bias {
             set(bias, weights(&map.map(&vec![0.0; width]), [1], &device));
         }
+        Ok(())
     }
 }
 
@@ -186,7 +191,7 @@ fn fit(head: &mut InnerProduct, batches: &[Queried]) {
 
 #[cfg(test)]
 mod tests {
-    use scgpt_data::{CellTokens, GeneToken};
+    use scgpt_data::{CellTokens, GeneToken, Silent};
     use scgpt_model::{GepcStyle, Preprocess, ScgptConfig};
     use scgpt_train::{LossTerms, Metric, Progress, TrainCell};
 
@@ -263,9 +268,9 @@ mod tests {
             .map(|start| StartingNetwork::new(config.clone(), preprocess, start));
         let model = drawn.build(7, &device).unwrap();
         let before = errors(&model, &device);
-        let same = drawn.fit_heads(model.clone(), &TwoKinds, &device).unwrap();
+        let same = drawn.fit_heads(model.clone(), &TwoKinds, &device, &Silent).unwrap();
         assert_eq!(errors(&same, &device).map(f32::to_bits), before.map(f32::to_bits));
-        let fitted = spectral.fit_heads(model, &TwoKinds, &device).unwrap();
+        let fitted = spectral.fit_heads(model, &TwoKinds, &device, &Silent).unwrap();
         let after = errors(&fitted, &device);
         assert!(before.iter().all(|&error| error > 0.9), "{before:?}");
         assert!(after.iter().all(|&error| error < 0.6), "{after:?}");

@@ -99,7 +99,7 @@ impl Run<'_> {
             let kept = Kept::read(options.folder, start)?;
             Beginning { model: start.build(training.seed, device)?, kept }
         } else {
-            let beginning = start.begin(training.seed, vocab, device, co_expression)?;
+            let beginning = start.begin(training.seed, vocab, device, co_expression, &watch)?;
             beginning.kept.write(options.folder)?;
             Beginning { model: fitted(beginning.model)?, ..beginning }
         };

@@ -20,7 +20,7 @@ mod modalities;
 
 use burn::prelude::{Device, Tensor, TensorData};
 use rayon::prelude::*;
-use scgpt_data::{CellTokens, Keyed, Purpose};
+use scgpt_data::{CellTokens, Keyed, Observer, Purpose};
 use scgpt_model::{Scgpt, ValueEncoder, host_values};
 use scgpt_stats::{SparseCell, Subspace, dot, subsample};
 
@@ -72,14 +72,21 @@ impl CoExpression {
     /// Memory is four numbers for each gene token and dimension, and a block of cells.
     ///
     /// # Errors
-    /// If the shards are broken.
+    /// If the shards are broken;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
     /// None: it draws all vectors. Randomised singular vectors as of Halko, Martinsson and Tropp 2011.
-    pub(crate) fn of(cells: &TrainingCells<'_>, numbers: &[usize], n: usize) -> Result<Self> {
+    pub(crate) fn of(
+        cells: &TrainingCells<'_>,
+        numbers: &[usize],
+        n: usize,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let n = n.min(cells.network.vocab_size);
-        let (subspace, counts) = subspace(cells, &sample(cells, numbers), n, |block| block)?;
-        let loadings = subspace.loadings(n);
+        let numbers = sample(cells, numbers);
+        let (subspace, counts) = subspace(cells, &numbers, n, |block| block, observer)?;
+        let loadings = subspace.loadings(n, observer)?;
         Ok(Self { loadings, n, counts, seed: cells.seed, centred: Vec::new() })
     }
 
@@ -131,17 +138,19 @@ fn subspace(
     numbers: &[usize],
     n: usize,
     of: impl Fn(Vec<SparseCell>) -> Vec<SparseCell>,
+    observer: &dyn Observer,
 ) -> Result<(Subspace, Vec<usize>)> {
-    let mut subspace = Subspace::new(cells.network.vocab_size, n);
+    let mut subspace = Subspace::new(cells.network.vocab_size, n, observer)?;
     let mut counts = vec![0; cells.network.vocab_size];
     for pass in 0..PASSES {
         if pass == 1 {
             subspace.standardise();
         }
         if pass > 0 {
-            subspace.turn();
+            subspace.turn(observer)?;
         }
         for block in numbers.chunks(BLOCK) {
+            observer.check_cancelled()?;
             let bins = of(bins(cells, block)?);
             subspace.add(&bins);
             if pass == 0 {

@@ -83,7 +83,9 @@ impl Thinning {
             Ok::<_, scgpt_train::Error>(unit_rows(&rows, encoder.d_model()))
         };
         let [first, second] = cells.halves(&self.cells)?;
-        let share = matching_accuracy(&embed(&first)?, &embed(&second)?, encoder.d_model());
+        let [first, second] = [embed(&first)?, embed(&second)?];
+        let share = matching_accuracy(&first, &second, encoder.d_model(), &Silent)
+            .map_err(|error| scgpt_train::Error::Data(error.to_string()))?;
         Ok(Metric::share(Metric::THINNING, share, self.cells.len()))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use scgpt_data::Silent;
 use scgpt_eval::network::{Background, GenePairs, GeneSet, GeneSets, enrich};
 use scgpt_fixtures::{Case, cases};
 use scgpt_stats::{Neighbours, unit_rows};
@@ -18,7 +19,7 @@ fn golden_similarities_and_the_network_at_a_threshold() {
         let tensors = case.tensors("tensors.safetensors");
         let (vectors, cosines) = (tensors.f32("gene_embeddings"), tensors.f32("cosine"));
         let [n, d] = tensors.shape("gene_embeddings")[..] else { panic!("[n, d]") };
-        let pairs = GenePairs::cosines(&vectors, d);
+        let pairs = GenePairs::cosines(&vectors, d, &Silent).unwrap();
         let tolerance = case.json["tolerance"]["cosine"]["atol"].as_f64().unwrap();
         for (i, j, cosine) in pairs.iter() {
             let expected = cosines[i * n + j];
@@ -60,7 +61,8 @@ fn golden_neighbours_of_genes() {
         let d = tensors.shape("gene_embeddings")[1];
         let k = usize::try_from(case.json["k"].as_u64().unwrap()).unwrap();
         for (name, rows) in [("knn_l2", vectors.clone()), ("knn_cosine", unit_rows(&vectors, d))] {
-            let found: Vec<i64> = Neighbours::new(&rows, d, k)
+            let found: Vec<i64> = Neighbours::new(&rows, d, k, &Silent)
+                .unwrap()
                 .cells()
                 .flatten()
                 .map(|&(_, gene)| i64::try_from(gene).unwrap())
@@ -88,7 +90,7 @@ fn golden_enrichment() {
             Background::Genes((0..universe).map(|gene| gene.to_string()).collect()),
             Background::Number(usize::try_from(universe).unwrap()),
         ] {
-            let found = enrich(&program, &library, &background).unwrap();
+            let found = enrich(&program, &library, &background, &Silent).unwrap();
             let mut met = 0;
             for result in golden["results"].as_array().unwrap() {
                 let overlap = result["overlap"].as_u64().unwrap();

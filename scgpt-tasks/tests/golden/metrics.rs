@@ -1,5 +1,6 @@
 //! Case `metrics`: agreement of labellings.
 
+use scgpt_data::Silent;
 use scgpt_fixtures::{Case, cases};
 use scgpt_stats::{
     Graph, adjusted_rand_index, batch_mixing, graph_connectivity, label_separation,
@@ -41,7 +42,7 @@ fn golden_separation_and_mixing() {
         let d = tensors.shape("embedding")[1];
         let [labels, batches, clusters] =
             ["labels", "batches", "clusters"].map(|name| codes(&case, name));
-        let found = silhouettes(&rows, d, &labels);
+        let found = silhouettes(&rows, d, &labels, &Silent).unwrap();
         for (found, expected) in found.iter().zip(tensors.f64("silhouette_samples")) {
             assert!((found - expected).abs() < 1e-5, "{found}, expected {expected}");
         }
@@ -49,8 +50,8 @@ fn golden_separation_and_mixing() {
             let expected = case.json["integration"][name].as_f64().unwrap();
             assert!((found - expected).abs() < 1e-5, "{name}: {found}, expected {expected}");
         };
-        near("asw_label", label_separation(&rows, d, &labels));
-        near("asw_batch", batch_mixing(&rows, d, &labels, &batches).unwrap());
+        near("asw_label", label_separation(&rows, d, &labels, &Silent).unwrap());
+        near("asw_batch", batch_mixing(&rows, d, &labels, &batches, &Silent).unwrap().unwrap());
         let edges = codes(&case, "graph_edges");
         let edges = edges.chunks(2).map(|edge| (edge[0], edge[1], 1.0));
         let graph = Graph::from_edges(labels.len(), edges);

@@ -157,7 +157,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
             explanation: explained.as_ref(),
             votes: voted.as_ref().map(Voted::votes),
         };
-        let page = annotated.page(&mut source, artefact.record(), &choice, beside)?;
+        let page = annotated.page(&mut source, artefact.record(), &choice, beside, &bar)?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
     });
     let made = made.transpose()?;

@@ -8,7 +8,7 @@ use scgpt_eval::network::{EdgeKind, GeneNetwork, NetworkEvaluation};
 use scgpt_stats::EdgeScores;
 
 use super::PageArgs;
-use crate::{gene_list, output::Printer, warnings::Warnings};
+use crate::{gene_list, output::Printer, progress::Bar, warnings::Warnings};
 
 /// A gene network against known regulations
 ///
@@ -59,7 +59,8 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
         ));
     }
     let genes = args.genes.as_deref().map(read_genes).transpose()?;
-    let evaluation = NetworkEvaluation::new(&network, &truth, genes.as_deref())
+    let bar = Bar::new(printer);
+    let evaluation = NetworkEvaluation::new(&network, &truth, genes.as_deref(), &bar)
         .with_context(|| format!("`{}` with `{}`", args.input.display(), args.truth.display()))?;
     let scores = |scores: &EdgeScores| {
         format!(

@@ -17,6 +17,7 @@ use crate::{
     cell_page::ColorArgs,
     choice::ChoiceArgs,
     output::{Printer, some_of},
+    progress::Bar,
     warnings::Warnings,
 };
 
@@ -76,7 +77,8 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     let mut source = args.choice.open(&args.input, &mut warnings)?;
     let columns = Columns::read(args, &source)?;
     let of = columns.labels();
-    let evaluation = LabelEvaluation::new(&of, args.seed);
+    let bar = Bar::new(printer);
+    let evaluation = LabelEvaluation::new(&of, args.seed, &bar)?;
     let left_out = source.summary().n_cells - columns.cells.len();
     warnings.doubts(&source.obs()?, &[&args.truth, &args.prediction], None);
     if left_out > 0 {
@@ -95,7 +97,7 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
             strange.join(", ")
         ));
     }
-    let map = draw(args, &mut source, &columns.cells, &of)?;
+    let map = draw(args, &mut source, &columns.cells, &of, &bar)?;
     let colours = match &map {
         Some(_) if args.page.is_wanted() => colours(args, &mut source, &columns.cells)?,
         _ => CellColours::default(),
@@ -149,6 +151,7 @@ fn draw(
     source: &mut Source,
     cells: &[usize],
     of: &PredictedLabels<'_>,
+    bar: &Bar,
 ) -> Result<Option<LabelMap>> {
     const USUAL: &str = "X_scGPT";
     let has_usual = source.summary().elements.iter().any(|name| *name == format!("obsm/{USUAL}"));
@@ -159,7 +162,7 @@ fn draw(
     let chosen: Vec<usize> = drawn.iter().map(|&place| cells[place]).collect();
     let names = source.obs()?.pick(&chosen).index;
     let (rows, _) = CellSubset::new(source, chosen).read_obsm(name, 0..drawn.len())?;
-    Ok(Some(LabelMap::new(of, &drawn, &rows).with_names(names)))
+    Ok(Some(LabelMap::new(of, &drawn, &rows, bar)?.with_names(names)))
 }
 
 /// The columns of the cells that have a true label.

@@ -73,7 +73,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         layer: &options.layer,
         gene_names: &GeneNames { column, ..options.gene_names.clone() },
     };
-    let made = embedding.page(source.source_mut(), &choice, found.shown())?;
+    let made = embedding.page(source.source_mut(), &choice, found.shown(), &bar)?;
     let page = MadePage::new(page, made, &warnings);
     let known = artefact.record();
     let mut record = serde_json::to_value(&embedding.report)?;

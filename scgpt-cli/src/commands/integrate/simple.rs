@@ -203,7 +203,7 @@ pub(super) fn apply(args: &IntegrateArgs, model: &Path, printer: Printer) -> Res
         layer: &layer,
         gene_names: &gene_names,
     };
-    let made = projected.page(source.source_mut(), known, &choice, found.shown())?;
+    let made = projected.page(source.source_mut(), known, &choice, found.shown(), &bar)?;
     let page = MadePage::new(page, made, &warnings);
     let record = json!({
         "method": known.method,

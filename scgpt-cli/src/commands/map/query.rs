@@ -122,7 +122,7 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
         let added = [&obs[..], &neighbours.columns()].concat();
         let choice = args.page.colors.choice(&added, &known, (&layer, &names));
         let shown = (index.manifest(), neighbours.shown());
-        let page = mapped.page(&mut source, &embedded.rows, shown, &choice)?;
+        let page = mapped.page(&mut source, &embedded.rows, shown, &choice, &bar)?;
         anyhow::Ok(MadePage::new(path, page, &warnings))
     });
     let made = made.transpose()?;

@@ -1,6 +1,7 @@
 //! [`Rule`]: how a simple method tells the class of a cell.
 
 use rayon::prelude::*;
+use scgpt_data::{Observer, Result};
 use scgpt_stats::{Neighbours, SparseCell, dot};
 use serde::{Deserialize, Serialize};
 
@@ -87,8 +88,9 @@ impl Rule {
         learned: (&[SparseCell], &[u32]),
         tuning: (&[SparseCell], &[u32]),
         n_genes: usize,
-    ) -> Self {
-        Self::Logistic(LogisticRegression::fit(learned, tuning, n_genes))
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        Ok(Self::Logistic(LogisticRegression::fit(learned, tuning, n_genes, observer)?))
     }
 
     pub(super) fn neighbours(positions: Vec<f32>, classes: Vec<u32>) -> Self {
@@ -133,17 +135,18 @@ impl Rule {
         cells: &[SparseCell],
         positions: &[f32],
         k: usize,
-    ) -> Vec<CellScore> {
+        observer: &dyn Observer,
+    ) -> Result<Vec<CellScore>> {
         let d = positions.len() / cells.len().max(1);
         if cells.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        match self {
+        Ok(match self {
             Self::Logistic(fitted) => {
                 cells.par_iter().map(|cell| by_weights(fitted, cell, k)).collect()
             }
             Self::Neighbours { positions: learned, classes } => {
-                let found = Neighbours::among(positions, learned, d, NEIGHBOURS);
+                let found = Neighbours::among(positions, learned, d, NEIGHBOURS, observer)?;
                 let vote = |cells: &[(f64, usize)]| by_votes(cells, classes, k);
                 found.cells().map(vote).collect()
             }
@@ -151,7 +154,7 @@ impl Rule {
                 let rows = positions.chunks_exact(d.max(1));
                 rows.map(|row| by_means(means, *spread, row)).collect()
             }
-        }
+        })
     }
 
     /// How much a unit of each variable gene adds to the score of a class beyond the mean of the other classes;
@@ -264,6 +267,8 @@ pub(super) fn most(classes: &[u32], n_classes: usize, order: &[u32]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
@@ -283,7 +288,7 @@ mod tests {
         let rule = Rule::centroid(&positions, 2, &[0, 0, 2, 2], 3);
         assert!(rule.is_of(5, 2, 3) && !rule.is_of(5, 3, 3) && !rule.is_of(5, 2, 4));
         let cells = vec![(Vec::new(), Vec::new()); 2];
-        let said = rule.scores(&cells, &[1.0, 1.0, 8.0, 8.0], 3);
+        let said = rule.scores(&cells, &[1.0, 1.0, 8.0, 8.0], 3, &Silent).unwrap();
         assert_eq!(said.iter().map(CellScore::class).collect::<Vec<_>>(), [0, 2]);
         assert!(said.iter().flat_map(|cell| &cell.scores).all(|score| score.is_finite()));
     }

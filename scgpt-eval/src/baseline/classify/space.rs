@@ -89,7 +89,7 @@ impl ExpressionSpace {
             expressed: 1.0,
             values,
             // Of no cells yet.
-            principal: Products::new(chosen.genes().len()).principal(0),
+            principal: Products::new(chosen.genes().len()).principal(0, observer)?,
         };
         let reader = space.reader(tokens, values);
         let (mut learned, mut sums) = (Vec::with_capacity(training.len()), vec![0.0; known.len()]);
@@ -117,7 +117,7 @@ impl ExpressionSpace {
         if values.state == InputState::Log1p {
             space.expressed = total / (TOTAL * training.len().max(1) as f64);
         }
-        space.principal = products.principal(options.n_components);
+        space.principal = products.principal(options.n_components, observer)?;
         Ok((space, learned))
     }
 

@@ -1,5 +1,6 @@
 //! [`minimise`]: finds where a smooth function is least.
 
+use scgpt_data::Result;
 use scgpt_stats::dot;
 
 /// Most steps, and most lengths of a step that are tried.
@@ -19,9 +20,12 @@ const STEEPEST: f64 = 0.9;
 /// # Reference
 /// Limited-memory BFGS: Nocedal and Wright, algorithm 7.4; lengths of steps by bisection until the
 /// weak Wolfe conditions hold (Lewis and Overton 2013).
-pub(super) fn minimise(f: impl Fn(&[f64]) -> (f64, Vec<f64>), start: Vec<f64>) -> Vec<f64> {
+pub(super) fn minimise(
+    f: impl Fn(&[f64]) -> Result<(f64, Vec<f64>)>,
+    start: Vec<f64>,
+) -> Result<Vec<f64>> {
     let mut place = start;
-    let (mut value, mut gradient) = f(&place);
+    let (mut value, mut gradient) = f(&place)?;
     // Steps, changes of the gradient, and the reciprocals of their products; the oldest first.
     let mut past: Vec<(Vec<f64>, Vec<f64>, f64)> = Vec::new();
     for _ in 0..STEPS {
@@ -37,7 +41,7 @@ pub(super) fn minimise(f: impl Fn(&[f64]) -> (f64, Vec<f64>), start: Vec<f64>) -
         let mut next = None;
         for _ in 0..LENGTHS {
             let there: Vec<f64> = place.iter().zip(&way).map(|(x, d)| x + length * d).collect();
-            let (reached, of_there) = f(&there);
+            let (reached, of_there) = f(&there)?;
             // What is no number is too far, too.
             let has_gained = reached <= value + LEAST_GAIN * length * slope;
             if !has_gained {
@@ -62,7 +66,7 @@ pub(super) fn minimise(f: impl Fn(&[f64]) -> (f64, Vec<f64>), start: Vec<f64>) -
         past.push((step, change, 1.0 / product));
         (place, value, gradient) = (there, reached, of_there);
     }
-    place
+    Ok(place)
 }
 
 /// The direction downhill, by the curvature that past steps met.
@@ -95,11 +99,11 @@ mod tests {
     fn the_valley_of_rosenbrock_is_followed_to_its_end() {
         let rosenbrock = |x: &[f64]| {
             let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
-            (a * a + 100.0 * b * b, vec![-2.0 * a - 400.0 * x[0] * b, 200.0 * b])
+            Ok((a * a + 100.0 * b * b, vec![-2.0 * a - 400.0 * x[0] * b, 200.0 * b]))
         };
-        let found = minimise(rosenbrock, vec![-1.2, 1.0]);
+        let found = minimise(rosenbrock, vec![-1.2, 1.0]).unwrap();
         assert!(found.iter().all(|x| (x - 1.0).abs() < 1e-3), "{found:?}");
         let there = vec![1.0, 1.0];
-        assert_eq!(minimise(rosenbrock, there.clone()), there);
+        assert_eq!(minimise(rosenbrock, there.clone()).unwrap(), there);
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn importances(
     let n = standardised.n_genes;
     let of_target = |target| {
         observer.check_cancelled()?;
-        Ok(of_target(standardised, target, seed))
+        of_target(standardised, target, seed, observer)
     };
     let by_target: Vec<Vec<f32>> = (0..n).into_par_iter().map(of_target).collect::<Result<_>>()?;
     Ok((0..n * n).map(|place| by_target[place % n][place / n]).collect())
@@ -36,16 +36,22 @@ pub(super) fn importances(
 
 /// The importance of every gene for one target; zeros if the target does not vary.
 #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
-fn of_target(profiles: &GeneProfiles, target: usize, seed: u64) -> Vec<f32> {
+fn of_target(
+    profiles: &GeneProfiles,
+    target: usize,
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<Vec<f32>> {
     let mut gains = vec![0.0_f64; profiles.n_genes];
     if profiles.n_genes > 1 && profiles.row(target).iter().any(|&y| y != 0.0) {
         let mut cells: Vec<u32> = (0..).take(profiles.n_cells).collect();
         for tree in 0..TREES {
+            observer.check_cancelled()?;
             let key = Keyed::new(seed, Purpose::Forest, tree, target as u64);
             Growing { profiles, target, key, drawn: 0, gains: &mut gains }.grow(&mut cells, 0);
         }
     }
-    gains.into_iter().map(|gain| (gain / TREES as f64) as f32).collect()
+    Ok(gains.into_iter().map(|gain| (gain / TREES as f64) as f32).collect())
 }
 
 /// A tree while it grows. The tree is never kept, only what its cuts gain.

@@ -141,9 +141,12 @@ impl IntegrationComparison {
         observer.check_cancelled()?;
         observer.begin(&format!("scoring {name}"), 0);
         let labels = self.label.as_ref().map(CellColumn::codes);
-        let scores = IntegrationScores::new(space, labels, self.batch.codes(), &self.options)?;
+        let scores =
+            IntegrationScores::new(space, labels, self.batch.codes(), &self.options, observer)?;
         let map = match space {
-            CellSpace::Rows { rows, width } => Some(CellMap::new(rows, *width, self.options.seed)),
+            CellSpace::Rows { rows, width } => {
+                Some(CellMap::new(rows, *width, self.options.seed, observer)?)
+            }
             CellSpace::Graph(_) => None,
         };
         Ok(ScoredEmbedding { name: name.into(), is_baseline: false, scores, map })

@@ -80,7 +80,7 @@ impl<'a> Groups<'a> {
 
 #[cfg(test)]
 mod tests {
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Keyed, Purpose, Silent};
     use scgpt_stats::{Neighbours, batch_mixing, label_separation};
 
     use super::*;
@@ -97,13 +97,19 @@ mod tests {
         let batches: Vec<usize> =
             (0..n).map(|cell| if labels[cell] == 3 { 0 } else { cell * 7 % 4 }).collect();
         let groups = Groups::new(&labels, &batches);
-        let (_, both) =
-            Neighbours::with_sums(&rows, d, 3, &groups.of_cells, groups.len(), &|cell, sums| {
-                groups.silhouettes(cell, sums)
-            });
+        let (_, both) = Neighbours::with_sums(
+            &rows,
+            d,
+            3,
+            &groups.of_cells,
+            groups.len(),
+            &|cell, sums| groups.silhouettes(cell, sums),
+            &Silent,
+        )
+        .unwrap();
         let separation = Groups::label_separation(&both);
-        assert!((separation - label_separation(&rows, d, &labels)).abs() < 1e-6);
-        let expected = batch_mixing(&rows, d, &labels, &batches).unwrap();
+        assert!((separation - label_separation(&rows, d, &labels, &Silent).unwrap()).abs() < 1e-6);
+        let expected = batch_mixing(&rows, d, &labels, &batches, &Silent).unwrap().unwrap();
         assert!((groups.batch_mixing(&both).unwrap() - expected).abs() < 1e-6);
         let alone = Groups::new(&labels, &[0; 150]);
         assert_eq!(alone.batch_mixing(&both), None);

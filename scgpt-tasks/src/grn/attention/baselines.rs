@@ -76,7 +76,7 @@ impl EdgeJudge<'_> {
             whole: without_cls(&sums.mean(group, scale), m),
             halves: sums.halves(group, scale).map(|half| without_cls(&half, m)),
         };
-        let mut rows = self.settings(ATTENTION, &of_group(0), Some(&of_group(1)));
+        let mut rows = self.settings(ATTENTION, &of_group(0), Some(&of_group(1)), observer)?;
         let mut baselines = Vec::new();
         let Some(profiles) = profiles else { return Ok((rows, baselines)) };
         let Some(embedder) = self.embedder else { return Ok((rows, baselines)) };
@@ -86,8 +86,8 @@ impl EdgeJudge<'_> {
             [("gene embeddings (cosine)", VECTORS, Some(vectors)), (BEFORE_TRAINING, START, before)]
         {
             let Some(vectors) = vectors else { continue };
-            let similarities = self.similarities(&vectors);
-            rows.push(self.row(method, None, &similarities, None));
+            let similarities = self.similarities(&vectors, observer)?;
+            rows.push(self.row(method, None, &similarities, None, observer)?);
             baselines.push(EdgeBaseline { name, perturbed: similarities, control: None });
         }
         let (of_rules, networks) = self.simple(&Association::ALL, profiles, observer)?;
@@ -112,7 +112,7 @@ impl EdgeJudge<'_> {
             for group in 0..if self.groups.is_single() { 1 } else { 2 } {
                 groups.push(self.of_expression(rule, profiles, group, observer)?);
             }
-            rows.extend(self.settings(&rule.to_string(), &groups[0], groups.get(1)));
+            rows.extend(self.settings(&rule.to_string(), &groups[0], groups.get(1), observer)?);
             let mut wholes = groups.into_iter().map(|group| group.whole);
             baselines.push(EdgeBaseline {
                 name: rule.name(),
@@ -138,15 +138,18 @@ impl EdgeJudge<'_> {
     }
 
     /// Cosine similarities of the genes' vectors, `[genes, d]`.
-    fn similarities(&self, vectors: &[f32]) -> Vec<f32> {
+    fn similarities(&self, vectors: &[f32], observer: &dyn Observer) -> Result<Vec<f32>> {
         let n = self.genes.len();
         let d = vectors.len() / n;
         let unit = scgpt_stats::unit_rows(vectors, d);
         let similarity = |place: usize| {
+            if place.is_multiple_of(n) {
+                observer.check_cancelled()?;
+            }
             let (a, b) = (place / n, place % n);
             let pairs = unit[a * d..(a + 1) * d].iter().zip(&unit[b * d..(b + 1) * d]);
             // Opposite vectors do not make an edge.
-            if a == b { 0.0 } else { pairs.map(|(x, y)| x * y).sum::<f32>().max(0.0) }
+            Ok(if a == b { 0.0 } else { pairs.map(|(x, y)| x * y).sum::<f32>().max(0.0) })
         };
         (0..n * n).map(similarity).collect()
     }
@@ -158,23 +161,20 @@ impl EdgeJudge<'_> {
         method: &str,
         perturbed: &Replicated,
         control: Option<&Replicated>,
-    ) -> Vec<NetworkRow> {
+        observer: &dyn Observer,
+    ) -> Result<Vec<NetworkRow>> {
         let Some(control) = control else {
             let [first, second] = &perturbed.halves;
             let halves = Some([first.as_slice(), second]);
-            return vec![self.row(
-                method,
-                Some(NetworkSetting::Perturbed),
-                &perturbed.whole,
-                halves,
-            )];
+            let setting = Some(NetworkSetting::Perturbed);
+            return Ok(vec![self.row(method, setting, &perturbed.whole, halves, observer)?]);
         };
         let row = |setting: NetworkSetting| {
             let whole = setting.of(&perturbed.whole, &control.whole);
             let halves = [0, 1].map(|i| setting.of(&perturbed.halves[i], &control.halves[i]));
-            self.row(method, Some(setting), &whole, Some([&halves[0], &halves[1]]))
+            self.row(method, Some(setting), &whole, Some([&halves[0], &halves[1]]), observer)
         };
-        NetworkSetting::ALL.map(row).into()
+        NetworkSetting::ALL.into_iter().map(row).collect()
     }
 
     /// What one network, `whole`, is worth: the agreement of its `halves`, if it has any, and of
@@ -185,7 +185,8 @@ impl EdgeJudge<'_> {
         setting: Option<NetworkSetting>,
         whole: &[f32],
         halves: Option<[&[f32]; 2]>,
-    ) -> NetworkRow {
+        observer: &dyn Observer,
+    ) -> Result<NetworkRow> {
         let places = off_diagonal(self.genes.len());
         #[allow(
             clippy::cast_possible_truncation,
@@ -193,17 +194,18 @@ impl EdgeJudge<'_> {
             reason = "a share of the places"
         )]
         let n = TOP.min((TOP_SHARE * places.len() as f64) as usize).max(1);
-        let consistency = halves.and_then(|halves| {
+        let consistency = halves.map(|halves| {
             let [a, b] =
                 halves.map(|half| places.iter().map(|&place| half[place]).collect::<Vec<f32>>());
-            Consistency::signed(&a, &b, n)
+            Consistency::signed(&a, &b, n, observer)
         });
-        NetworkRow {
+        let truth = self.truth.map(|truth| truth.scores(whole, observer));
+        Ok(NetworkRow {
             method: method.to_owned(),
             setting,
-            consistency,
-            truth: self.truth.and_then(|truth| truth.scores(whole)),
+            consistency: consistency.transpose()?.flatten(),
+            truth: truth.transpose()?.flatten(),
             sign_accuracy: self.truth.and_then(|truth| truth.sign_accuracy(whole)),
-        }
+        })
     }
 }

@@ -94,7 +94,7 @@ impl AttentionNetworks {
             baselines,
         };
         networks.choose(options.method)?;
-        networks.answer(options)?;
+        networks.answer(options, observer)?;
         networks.report.seconds = begin.elapsed().as_secs_f64();
         Ok(networks)
     }

@@ -4,6 +4,7 @@
 //! truth was given, else by how far halves of the cells agree, which a wrong network may do as
 //! well.
 
+use scgpt_data::{Observer, Result};
 use scgpt_eval::network::{Enriched, TruthReport, benjamini_hochberg};
 use scgpt_model::InferencePrecision;
 use scgpt_stats::largest;
@@ -137,13 +138,13 @@ impl TargetList {
 impl AttentionNetworks {
     /// The targets of a gene, which is a row of the weights: all genes that look at it, with p
     /// values of the differences and their false-discovery rate among these targets alone.
-    pub(super) fn targets(&self, gene: usize) -> TargetList {
+    pub(super) fn targets(&self, gene: usize, observer: &dyn Observer) -> Result<TargetList> {
         let n = self.genes.len();
         let others: Vec<usize> = (0..n).filter(|&other| other != gene).collect();
         // Places without the diagonal: a gene's row is one shorter.
         let begin = gene * (n - 1);
         let p = self.null.as_ref().map(|[p, _]| p[begin..begin + n - 1].to_vec());
-        let fdr = p.as_deref().map(|p| benjamini_hochberg(p, p.len()));
+        let fdr = p.as_deref().map(|p| benjamini_hochberg(p, p.len(), observer)).transpose()?;
         let target = |(index, &other): (usize, &usize)| {
             let [perturbed, control] =
                 [0, 1].map(|group| f64::from(self.weights[group][gene * n + other]));
@@ -154,10 +155,10 @@ impl AttentionNetworks {
                 fdr: fdr.as_ref().map(|fdr| fdr[index]),
             }
         };
-        TargetList {
+        Ok(TargetList {
             gene: self.genes[gene].clone(),
             targets: others.iter().enumerate().map(target).collect(),
-        }
+        })
     }
 }
 

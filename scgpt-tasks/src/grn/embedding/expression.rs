@@ -143,8 +143,8 @@ impl EmbeddingNetworks {
             strongest.filter(|(_, weight)| *weight > 0.0).map(|(other, _)| other).collect()
         });
         let neighbours = neighbour_network(&genes, &similarities, nearest);
-        let graph = strongest_graph(&strength, options.programmes.neighbours);
-        let programmes = programmes(&graph, &strength, &options.programmes);
+        let graph = strongest_graph(&strength, options.programmes.neighbours, observer)?;
+        let programmes = programmes(&graph, &strength, &options.programmes, observer)?;
         let report = EmbeddingReport {
             threshold,
             ..EmbeddingReport::new(None, options, &similarities, None)

@@ -63,7 +63,8 @@ impl EmbeddingNetworks {
         self.report.background = background.len();
         let genes = self.genes.clone();
         let pathways = |method: &str, lists: &[Vec<String>], weights: &GenePairs| {
-            NetworkPathways::new(method, lists, weights, &genes, libraries, &background)
+            let universe = (&*genes, &background);
+            NetworkPathways::new(method, lists, weights, universe, libraries, observer)
         };
         let lists = self.lists(&self.programmes);
         let (row, enriched) = pathways(&own.name, &lists, &self.similarities)?;
@@ -79,7 +80,7 @@ impl EmbeddingNetworks {
                 Some(_) => Consistency::signed,
                 None => Consistency::of,
             };
-            let consistency = agree(one.values(), other.values(), top(genes.len()));
+            let consistency = agree(one.values(), other.values(), top(genes.len()), observer)?;
             self.report.replicates.push(ReplicateScores { method: own.name.clone(), consistency });
         }
         let cells = of_cells.filter(|_| options.baselines);
@@ -98,12 +99,12 @@ impl EmbeddingNetworks {
             let baseline = Replicated::of(rule, profiles, sample, seed, observer)?;
             let weights = either_way(genes.len(), &baseline.whole);
             let strength = GenePairs::new(genes.len(), |i, j| weights.get(i, j).abs());
-            let graph = strongest_graph(&strength, options.programmes.neighbours);
-            let found = programmes(&graph, &strength, &options.programmes);
+            let graph = strongest_graph(&strength, options.programmes.neighbours, observer)?;
+            let found = programmes(&graph, &strength, &options.programmes, observer)?;
             self.report.pathways.push(pathways(&method, &self.lists(&found), &strength)?.0);
             let halves = baseline.halves.each_ref().map(|half| either_way(genes.len(), half));
-            let consistency =
-                Consistency::signed(halves[0].values(), halves[1].values(), top(genes.len()));
+            let [one, other] = [halves[0].values(), halves[1].values()];
+            let consistency = Consistency::signed(one, other, top(genes.len()), observer)?;
             self.report.replicates.push(ReplicateScores { method, consistency });
             self.baselines.push((rule, baseline.whole));
         }
@@ -130,9 +131,10 @@ impl EmbeddingNetworks {
         let Some(vectors) = embedder.start_vectors(&tokens)? else { return Ok(()) };
         observer.begin("comparing with the start", 0);
         let strata = of_cells.map_or_else(|| vec![0; tokens.len()], |it| it.strata.clone());
-        let start = Start::new(&vectors, self.d, &strata, options, FOUND);
+        let start = Start::new(&vectors, self.d, &strata, options, FOUND, observer)?;
         let row = pathways(&self.lists(&start.programmes), &start.similarities)?;
-        self.report.start = Some(start.beside(&self.similarities, top(self.genes.len()), row));
+        let top = top(self.genes.len());
+        self.report.start = Some(start.beside(&self.similarities, top, row, observer)?);
         self.start = Some(start.weights());
         Ok(())
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Observer, Purpose};
 use scgpt_eval::network::{Background, Enriched, GenePairs, GeneSets, enrich};
 use scgpt_stats::area_under_roc;
 use serde::{Deserialize, Serialize};
@@ -44,18 +44,19 @@ impl NetworkPathways {
     /// of all pairs of `genes`; returns the enriched sets beside the row.
     ///
     /// # Errors
-    /// If a library has no gene in common with the background.
+    /// If a library has no gene in common with the background;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(super) fn new(
         method: &str,
         lists: &[Vec<String>],
         weights: &GenePairs,
-        genes: &[String],
+        (genes, background): (&[String], &Background),
         libraries: &[GeneSets],
-        background: &Background,
+        observer: &dyn Observer,
     ) -> Result<(Self, Vec<Enriched>)> {
         let mut enriched = Vec::new();
         for library in libraries {
-            enriched.extend(enrich(lists, library, background)?);
+            enriched.extend(enrich(lists, library, background, observer)?);
         }
         let found = |keep: &dyn Fn(&Enriched) -> bool| -> BTreeSet<(&str, &str)> {
             let kept = enriched.iter().filter(|it| keep(it));
@@ -69,7 +70,7 @@ impl NetworkPathways {
             with_set: by_rate.map(|it| it.list).collect::<BTreeSet<_>>().len(),
             sets: found(&|it| it.q < FOUND).len(),
             sets_bonferroni: found(&|it| it.bonferroni < FOUND).len(),
-            pairs: separation(weights, genes, libraries),
+            pairs: separation(weights, genes, libraries, observer)?,
         };
         Ok((row, enriched))
     }
@@ -77,7 +78,12 @@ impl NetworkPathways {
 
 /// How well weights tell pairs that share a set from those that do not, by the area under the ROC
 /// curve; `None` if all pairs are of one kind. Sets of more than [`LARGEST`] genes are left out.
-fn separation(weights: &GenePairs, genes: &[String], libraries: &[GeneSets]) -> Option<f64> {
+fn separation(
+    weights: &GenePairs,
+    genes: &[String],
+    libraries: &[GeneSets],
+    observer: &dyn Observer,
+) -> scgpt_data::Result<Option<f64>> {
     let numbers: HashMap<&str, usize> = genes.iter().map(String::as_str).zip(0..).collect();
     let mut sets_of: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); genes.len()];
     let sets = libraries.iter().flat_map(|library| &library.sets);
@@ -88,12 +94,15 @@ fn separation(weights: &GenePairs, genes: &[String], libraries: &[GeneSets]) -> 
     }
     let (mut scores, mut share) = (Vec::new(), Vec::new());
     for (i, j, weight) in weights.iter() {
+        if j == i + 1 {
+            observer.check_cancelled()?;
+        }
         if !sets_of[i].is_empty() && !sets_of[j].is_empty() && !weight.is_nan() {
             scores.push(weight);
             share.push(!sets_of[i].is_disjoint(&sets_of[j]));
         }
     }
-    area_under_roc(&scores, &share)
+    area_under_roc(&scores, &share, observer)
 }
 
 /// Lists of the same sizes as `lists`, of other genes at random.
@@ -107,6 +116,8 @@ pub(super) fn shuffled(lists: &[Vec<String>], genes: &[String], seed: u64) -> Ve
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use scgpt_eval::network::GeneSet;
 
     use super::*;
@@ -121,16 +132,20 @@ mod tests {
         let library = GeneSets { library: "l".into(), sets: vec![set(0), set(4)] };
         let libraries = [library];
         let of = |weight: &(dyn Fn(usize, usize) -> f32 + Sync)| {
-            separation(&GenePairs::new(12, weight), &genes, &libraries)
+            separation(&GenePairs::new(12, weight), &genes, &libraries, &Silent).unwrap()
         };
         assert_eq!(of(&|i, j| f32::from(u8::from(i / 4 == j / 4))), Some(1.0));
         assert_eq!(of(&|_, _| 1.0), Some(0.5));
-        assert_eq!(separation(&GenePairs::new(12, |_, _| 1.0), &genes, &[]), None);
+        assert_eq!(
+            separation(&GenePairs::new(12, |_, _| 1.0), &genes, &[], &Silent).unwrap(),
+            None
+        );
         let lists = [genes[..4].to_vec(), genes[4..8].to_vec()];
         let background = Background::Genes(genes.iter().cloned().collect());
         let weights = GenePairs::new(12, |_, _| 0.0);
         let (row, _) =
-            NetworkPathways::new("m", &lists, &weights, &genes, &libraries, &background).unwrap();
+            NetworkPathways::new("m", &lists, &weights, (&genes, &background), &libraries, &Silent)
+                .unwrap();
         assert_eq!((row.sets, row.with_set, row.sets_bonferroni, row.genes), (2, 2, 2, 8));
         let random = shuffled(&lists, &genes, 1);
         assert_eq!(random.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4]);

@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 
+use scgpt_data::{Observer, Result};
 use scgpt_eval::network::{Cloud, Consistency, GenePairs, Programme, Significance, programmes};
 use scgpt_stats::{Graph, Neighbours};
 use serde::{Deserialize, Serialize};
@@ -48,23 +49,26 @@ impl Start {
         strata: &[usize],
         options: &EmbeddingNetworkOptions,
         found: f64,
-    ) -> Self {
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let is_centred = options.centre.unwrap_or(false);
-        let similarities = cosines(vectors, d, is_centred);
+        let similarities = cosines(vectors, d, is_centred, observer)?;
         let compared = super::compared(vectors, d, is_centred);
-        let cloud = Cloud::new(&compared, d, strata);
+        let cloud = Cloud::new(&compared, d, strata, observer)?;
         let seed = options.embed.seed;
-        let significance =
-            Significance::new(&similarities, |round| cloud.shuffled(seed, round), strata);
-        let neighbours = Neighbours::new(&compared, d, options.programmes.neighbours - 1);
-        let programmes = programmes(&Graph::fuzzy(&neighbours), &similarities, &options.programmes);
+        let shuffled = |round| cloud.shuffled(seed, round, observer);
+        let significance = Significance::new(&similarities, shuffled, strata, observer)?;
+        let neighbours =
+            Neighbours::new(&compared, d, options.programmes.neighbours - 1, observer)?;
+        let graph = Graph::fuzzy(&neighbours, observer)?;
+        let programmes = programmes(&graph, &similarities, &options.programmes, observer)?;
         let is_edge = |&&x: &&f32| f64::from(x) >= options.least_cosine();
-        Self {
+        Ok(Self {
             edges: similarities.values().iter().filter(is_edge).count(),
             pairs_beyond_chance: significance.q.iter().filter(|&&q| q < found).count(),
             similarities,
             programmes,
-        }
+        })
     }
 
     /// What is told of it beside the `trained` similarities, of which the `top` strongest are compared.
@@ -73,13 +77,14 @@ impl Start {
         trained: &GenePairs,
         top: usize,
         pathways: NetworkPathways,
-    ) -> StartNetwork {
-        StartNetwork {
+        observer: &dyn Observer,
+    ) -> Result<StartNetwork> {
+        Ok(StartNetwork {
             edges: self.edges,
             pairs_beyond_chance: self.pairs_beyond_chance,
             pathways,
-            kept: Consistency::of(self.similarities.values(), trained.values(), top),
-        }
+            kept: Consistency::of(self.similarities.values(), trained.values(), top, observer)?,
+        })
     }
 
     /// The similarities of all pairs, `[genes, genes]`, row-major; no gene is similar to itself.
@@ -113,6 +118,8 @@ impl StartNetwork {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Silent;
+
     use super::*;
 
     #[test]
@@ -123,7 +130,7 @@ mod tests {
         let vectors: Vec<f32> = vectors.concat();
         let mut options = EmbeddingNetworkOptions { threshold: Some(0.5), ..Default::default() };
         options.programmes.neighbours = 3;
-        let start = Start::new(&vectors, 3, &[0; 5], &options, 0.05);
+        let start = Start::new(&vectors, 3, &[0; 5], &options, 0.05, &Silent).unwrap();
         assert_eq!(start.edges, 2);
         let weights = start.weights();
         assert!(weights[1] > 0.9 && weights[2] < 0.2 && weights[0] == 0.0);
@@ -136,7 +143,7 @@ mod tests {
             sets_bonferroni: 0,
             pairs: None,
         };
-        let same = start.beside(&start.similarities, 2, pathways);
+        let same = start.beside(&start.similarities, 2, pathways, &Silent).unwrap();
         assert!(same.kept.is_some_and(|kept| kept.jaccard > 0.999 && kept.spearman > 0.999));
         assert!(same.line().starts_with("2 edges") && same.line().contains("100 % in common"));
     }

@@ -124,7 +124,7 @@ impl Completion<'_> {
                     let row = &mut values[(cell - window.start) * width..];
                     columns.iter().zip(found).for_each(|(&column, &value)| row[column] = value);
                     if let Some(judge) = &mut judge {
-                        judge.cell(&self.cells, way.modality, cell, known, found)?;
+                        judge.cell(&self.cells, way.modality, cell, known, found, self.observer)?;
                     }
                 }
             }
@@ -132,7 +132,8 @@ impl Completion<'_> {
             self.observer.advance(window.len());
         }
         let report = ways.into_iter().map(|way| {
-            let verdict = judge.as_ref().map(|judge| judge.verdict(&self.cells, way.modality));
+            let verdict =
+                judge.as_ref().map(|judge| judge.verdict(&self.cells, way.modality, self.observer));
             let Verdict { network, ridge, type_mean, foscttm } =
                 verdict.transpose()?.unwrap_or_default();
             Ok(GeneratedModality {
@@ -212,11 +213,11 @@ impl Completion<'_> {
         };
         let fitted = examples(&fitted)?;
         if choosing.len() < LEAST {
-            way.readout = Some(Readout::plain(&fitted, dims));
+            way.readout = Some(Readout::plain(&fitted, dims, self.observer)?);
             return Ok(way);
         }
         let examples = examples(&choosing)?;
-        let readout = Readout::chosen(&fitted, &examples, dims);
+        let readout = Readout::chosen(&fitted, &examples, dims, self.observer)?;
         let embedding = readout.error(&examples, dims);
         let mut head = f64::INFINITY;
         if self.head.is_some() {

@@ -1,8 +1,8 @@
 //! [`Judge`]: generated values and what simple methods say, beside the truth.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, btree_map::Entry};
 
-use scgpt_data::{CellTokens, Measured};
+use scgpt_data::{CellTokens, Measured, Observer};
 use scgpt_stats::{foscttm, subsample};
 
 use super::{
@@ -75,7 +75,8 @@ impl<'t, 'a> Judge<'t, 'a> {
     /// Compares what was generated of a modality of a cell, whose tokens are known.
     ///
     /// # Errors
-    /// If the truth cannot be read.
+    /// If the truth cannot be read;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(super) fn cell(
         &mut self,
         all: &Cells<'_>,
@@ -83,6 +84,7 @@ impl<'t, 'a> Judge<'t, 'a> {
         cell: usize,
         known: &CellTokens,
         found: &[f32],
+        observer: &dyn Observer,
     ) -> Result<()> {
         let Some(truth) = self.truth.cell(cell, all.tokenizer)? else { return Ok(()) };
         let columns = &all.columns;
@@ -91,8 +93,12 @@ impl<'t, 'a> Judge<'t, 'a> {
         let mean = &judged.mean;
         judged.network.add(found, &expected, mean);
         let measured = all.measured[cell];
-        let ridge = self.ridges.entry((modality, measured));
-        let ridge = ridge.or_insert_with(|| linear(all, self.kept, modality, measured));
+        let ridge = match self.ridges.entry((modality, measured)) {
+            Entry::Occupied(ridge) => ridge.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(linear(all, self.kept, modality, measured, observer)?)
+            }
+        };
         if let Some(ridge) = ridge {
             let found = ridge.values(columns, std::slice::from_ref(known));
             judged.ridge.add(&found, &expected, mean);
@@ -117,8 +123,14 @@ impl<'t, 'a> Judge<'t, 'a> {
     /// What has been told of a modality.
     ///
     /// # Errors
-    /// If the pairs cannot be embedded.
-    pub(super) fn verdict(&self, all: &Cells<'_>, modality: usize) -> Result<Verdict> {
+    /// If the pairs cannot be embedded;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub(super) fn verdict(
+        &self,
+        all: &Cells<'_>,
+        modality: usize,
+        observer: &dyn Observer,
+    ) -> Result<Verdict> {
         let Judged { network, ridge, type_mean, numbers, halves, .. } = &self.judged[modality];
         let [measured, hidden] = halves.each_ref().map(|half| all.places(numbers, half));
         let (measured, hidden) = (measured?, hidden?);
@@ -126,14 +138,22 @@ impl<'t, 'a> Judge<'t, 'a> {
             network: network.scores(),
             ridge: ridge.scores(),
             type_mean: type_mean.scores(),
-            foscttm: (numbers.len() > 1).then(|| foscttm(&measured, &hidden, all.d())),
+            foscttm: (numbers.len() > 1)
+                .then(|| foscttm(&measured, &hidden, all.d(), observer))
+                .transpose()?,
         })
     }
 }
 
 /// The regression from the modalities `of` to another one, by cells that were measured in all of them;
 /// `None` without any.
-fn linear(all: &Cells<'_>, kept: &Kept, modality: usize, of: Measured) -> Option<Linear> {
+fn linear(
+    all: &Cells<'_>,
+    kept: &Kept,
+    modality: usize,
+    of: Measured,
+    observer: &dyn Observer,
+) -> Result<Option<Linear>> {
     let Cells { columns, measured, .. } = all;
     let others = (0..columns.modalities.names().len()).filter(|&it| !of.contains(it));
     let known = |tokens: &CellTokens| {
@@ -146,5 +166,7 @@ fn linear(all: &Cells<'_>, kept: &Kept, modality: usize, of: Measured) -> Option
     let values: Vec<f32> =
         fitted.iter().flat_map(|tokens| columns.values(tokens, modality)).collect();
     let features = columns.of(modality).len();
-    (!of.is_empty() && !cells.is_empty()).then(|| Linear::fit(columns, &cells, &values, features))
+    let can_be = !of.is_empty() && !cells.is_empty();
+    let fitted = can_be.then(|| Linear::fit(columns, &cells, &values, features, observer));
+    Ok(fitted.transpose()?)
 }

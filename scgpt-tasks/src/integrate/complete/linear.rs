@@ -1,7 +1,7 @@
 //! [`Linear`]: the simple method that generated values have to beat, a ridge regression on principal components of
 //! the modalities that a cell has.
 
-use scgpt_data::{CellTokens, narrow};
+use scgpt_data::{CellTokens, Observer, Result, narrow};
 use scgpt_stats::{Principal, SparseCell, Subspace};
 
 use super::{
@@ -12,6 +12,8 @@ use super::{
 /// Principal components, and passes over the cells to find them.
 const COMPONENTS: usize = 50;
 const PASSES: usize = 3;
+/// Cells that are looked at between two questions to an observer.
+const BLOCK: usize = 512;
 
 /// A regression from the values of some modalities to those of another.
 pub(super) struct Linear {
@@ -26,23 +28,27 @@ impl Linear {
         cells: &[CellTokens],
         values: &[f32],
         features: usize,
-    ) -> Self {
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         let cells: Vec<SparseCell> = cells.iter().map(|cell| sparse(columns, cell)).collect();
-        let mut subspace = Subspace::new(columns.len(), COMPONENTS);
+        let mut subspace = Subspace::new(columns.len(), COMPONENTS, observer)?;
         for pass in 0..PASSES {
             if pass == 1 {
                 subspace.standardise();
             }
             if pass > 0 {
-                subspace.turn();
+                subspace.turn(observer)?;
             }
-            subspace.add(&cells);
+            for cells in cells.chunks(BLOCK) {
+                observer.check_cancelled()?;
+                subspace.add(cells);
+            }
         }
-        let principal = subspace.principal(COMPONENTS);
+        let principal = subspace.principal(COMPONENTS, observer)?;
         let rows = places(&principal, &cells);
         let dims = [principal.n(), features];
-        let readout = Readout::plain(&Examples::new(&rows, values), dims);
-        Self { principal, readout }
+        let readout = Readout::plain(&Examples::new(&rows, values), dims, observer)?;
+        Ok(Self { principal, readout })
     }
 
     /// The values of cells, `[n, features]`.

@@ -3,6 +3,7 @@
 //! Where the network has one space for all modalities, cells that were measured in two of them tell how a place in
 //! it goes with values of either. That takes few such cells, and nothing that training has to find.
 
+use scgpt_data::{Observer, Result};
 use scgpt_stats::Ridge;
 
 /// Penalties that cells choose among, as multiples of that of generalised cross-validation.
@@ -31,27 +32,37 @@ impl Examples {
 
 impl Readout {
     /// The regression on the examples as it is.
-    pub(super) fn plain(examples: &Examples, dims: [usize; 2]) -> Self {
-        Self { ridge: Ridge::new(&examples.rows, &examples.values, dims), share: 1.0 }
+    pub(super) fn plain(
+        examples: &Examples,
+        dims: [usize; 2],
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let ridge = Ridge::new(&examples.rows, &examples.values, dims, observer)?;
+        Ok(Self { ridge, share: 1.0 })
     }
 
     /// The regression on the examples `fitted`. How strongly it is penalised, and how much of what it says is
     /// believed, the examples `choosing` tell: gene vectors were made from the cells that it is fitted to, so
     /// that these seem easier to tell than others.
-    pub(super) fn chosen(fitted: &Examples, choosing: &Examples, dims: [usize; 2]) -> Self {
-        let mut best = Self::plain(fitted, dims).calibrated(choosing, dims);
+    pub(super) fn chosen(
+        fitted: &Examples,
+        choosing: &Examples,
+        dims: [usize; 2],
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let mut best = Self::plain(fitted, dims, observer)?.calibrated(choosing, dims);
         let mut least = best.error(choosing, dims);
         let plain = best.ridge.penalty();
         for strength in &STRENGTHS[1..] {
             let (x, y) = (&fitted.rows, &fitted.values);
-            let ridge = Ridge::with_penalty(x, y, dims, strength * plain);
+            let ridge = Ridge::with_penalty(x, y, dims, strength * plain, observer)?;
             let readout = Self { ridge, share: 1.0 }.calibrated(choosing, dims);
             let error = readout.error(choosing, dims);
             if error < least {
                 (best, least) = (readout, error);
             }
         }
-        best
+        Ok(best)
     }
 
     /// The values of a cell, `[features]`; none below zero, as there are no such bins.
@@ -103,7 +114,7 @@ pub(super) fn wide(numbers: &[f32]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     use super::*;
 
@@ -124,23 +135,24 @@ mod tests {
         let dims = [20, 1];
         // A penalty that is far too weak, as where the rows were made from the values.
         let loose = Readout {
-            ridge: Ridge::with_penalty(&fitted.rows, &fitted.values, dims, 1e-6),
+            ridge: Ridge::with_penalty(&fitted.rows, &fitted.values, dims, 1e-6, &Silent).unwrap(),
             share: 1.0,
         };
         let before = loose.error(&others, dims);
         let calibrated = loose.calibrated(&choosing, dims);
         assert!(calibrated.share < 0.7, "{}", calibrated.share);
         assert!(calibrated.error(&others, dims) < before);
-        let chosen = Readout::chosen(&fitted, &choosing, dims);
+        let chosen = Readout::chosen(&fitted, &choosing, dims, &Silent).unwrap();
         assert!(
-            chosen.error(&choosing, dims) <= Readout::plain(&fitted, dims).error(&choosing, dims)
+            chosen.error(&choosing, dims)
+                <= Readout::plain(&fitted, dims, &Silent).unwrap().error(&choosing, dims)
         );
     }
 
     #[test]
     fn what_is_plain_is_found_and_nothing_is_below_zero() {
         let (fitted, choosing) = (examples(100, 1, 0.0), examples(50, 2, 0.0));
-        let readout = Readout::chosen(&fitted, &choosing, [20, 1]);
+        let readout = Readout::chosen(&fitted, &choosing, [20, 1], &Silent).unwrap();
         assert!((readout.share - 1.0).abs() < 0.01 && readout.error(&choosing, [20, 1]) < 1e-3);
         let mut row = vec![0.0; 20];
         row[0] = -50.0;

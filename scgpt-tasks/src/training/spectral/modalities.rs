@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scgpt_data::Modalities;
+use scgpt_data::{Modalities, Observer};
 use scgpt_stats::{Correlations, Principal, SparseCell};
 
 use super::{BLOCK, CoExpression, bins, sample, subspace};
@@ -47,7 +47,8 @@ impl CoExpression {
     /// A feature with links is drawn towards its genes, the more the fewer cells tell of it.
     ///
     /// # Errors
-    /// If the shards are broken.
+    /// If the shards are broken;
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
     /// None: it draws all vectors.
@@ -56,6 +57,7 @@ impl CoExpression {
         numbers: &[usize],
         space: OneSpace<'_>,
         n: usize,
+        observer: &dyn Observer,
     ) -> Result<Self> {
         let OneSpace { modalities, leading, are_apart, links } = space;
         let numbers = sample(cells, numbers);
@@ -66,12 +68,13 @@ impl CoExpression {
             let has_all = |cell: &SparseCell| leading.iter().all(|&it| has(cell, modalities, it));
             block.into_iter().filter(has_all).collect()
         };
-        let (subspace, _) = subspace(cells, &numbers, n, |block| {
-            of_leading(block).iter().map(|cell| only(cell, &led)).collect()
-        })?;
-        let principal = subspace.principal(n);
+        let only_led =
+            |block| of_leading(block).iter().map(|cell| only(cell, &led)).collect::<Vec<_>>();
+        let (subspace, _) = subspace(cells, &numbers, n, only_led, observer)?;
+        let principal = subspace.principal(n, observer)?;
         let mut sums = Sums::new(modalities, cells.network.vocab_size, n);
         for block in numbers.chunks(BLOCK) {
+            observer.check_cancelled()?;
             let block = bins(cells, block)?;
             sums.count(&block);
             let block = of_leading(block);
