@@ -6,10 +6,16 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::{RecvTimeoutError, channel},
     },
+    thread,
+    time::Duration,
 };
 
 use rayon::prelude::*;
+
+/// How often it is looked whether work is cancelled.
+const TICK: Duration = Duration::from_millis(50);
 
 thread_local! {
     /// What this thread's work ends by.
@@ -42,6 +48,28 @@ impl Stop {
     /// Whether the work is to end.
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// What `work` comes to, during which a thread of its own looks now and then whether it is cancelled, and
+    /// [asks](Self::ask) then.
+    pub fn asked_if<T>(
+        &self,
+        is_cancelled: impl Fn() -> bool + Send,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        let (working, over) = channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                while over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                    if is_cancelled() {
+                        return self.ask();
+                    }
+                }
+            });
+            let done = work();
+            drop(working);
+            done
+        })
     }
 
     /// What work on this thread comes to; `None` if a kernel was left. Then numbers that it was to write are not

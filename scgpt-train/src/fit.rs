@@ -28,7 +28,6 @@ use crate::{
     step::{self, Group},
     task::Task,
     train_observer::{Event, StepRecord, TrainObserver, ValidationRecord},
-    watched::watched,
 };
 
 /// Batches that may wait for the device.
@@ -152,7 +151,7 @@ pub fn fit<T: Task>(
         // They end together, between steps.
         return session.run();
     }
-    watched(watch, &session.stop.clone(), || session.run())
+    session.stop.clone().asked_if(|| watch.is_cancelled(), || session.run())
 }
 
 /// A run in progress.

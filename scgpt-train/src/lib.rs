@@ -55,7 +55,6 @@ mod task;
 mod term;
 mod terms;
 mod train_observer;
-mod watched;
 mod workers;
 
 pub use crate::{
