@@ -22,16 +22,18 @@ pub const AXES: [&str; 2] = ["UMAP 1", "UMAP 2"];
 /// Differs: begins at the first two principal components; the same cells give the same map.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_eval::{CellColours, CellMap};
 /// use scgpt_report::{Colouring, Page};
 ///
 /// // Nine cells in two groups, in two dimensions.
 /// let rows: Vec<f32> = (0..9_u8).flat_map(|i| [f32::from(i % 2) * 9.0, f32::from(i)]).collect();
-/// let map = CellMap::new(&rows, 2, 0);
+/// let map = CellMap::new(&rows, 2, 0, &Silent)?;
 /// assert_eq!(map.points().count(), 9);
 /// let groups = map.points().map(|(cell, _)| Some(["even", "odd"][cell % 2]));
 /// let colours = CellColours::new(Vec::new(), vec![Colouring::labels("group", groups)]);
 /// map.draw(&mut Page::new("Cells", ""), "Nine cells", &colours);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct CellMap {

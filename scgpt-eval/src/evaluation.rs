@@ -22,6 +22,7 @@ const BINS: usize = 10;
 /// Predicted labels and what was said about them, one entry a cell.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_eval::{LabelEvaluation, PredictedLabels};
 ///
 /// let names = ["B".to_owned(), "T".to_owned()];
@@ -29,7 +30,8 @@ const BINS: usize = 10;
 ///     names: &names, truth: &[0, 0, 1, 1], predicted: &[0, 0, 1, 0],
 ///     confidence: None, sets: None, is_unknown: None, strangeness: None, is_known_class: None,
 /// };
-/// assert_eq!(LabelEvaluation::new(&predicted, 0).scores.accuracy, 0.75);
+/// assert_eq!(LabelEvaluation::new(&predicted, 0, &Silent)?.scores.accuracy, 0.75);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PredictedLabels<'a> {

@@ -27,7 +27,8 @@
 //! (options.n_genes, options.n_components) = (100, 10);
 //! let pca = hvg_pca(&mut source, &options, &Silent)?;
 //! let types: Vec<usize> = (0..300).map(|cell| source.truth(cell).0).collect();
-//! let scores = cluster_scores(&pca.rows, pca.n_components, &types, &ClusterOptions::default())?;
+//! let clusters = ClusterOptions::default();
+//! let scores = cluster_scores(&pca.rows, pca.n_components, &types, &clusters, &Silent)?;
 //! assert!(scores.nmi > 0.9);
 //! # Ok::<(), scgpt_data::Error>(())
 //! ```

@@ -21,14 +21,16 @@ const TELLING: f64 = 0.1;
 /// can only remove what sets cells apart.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_eval::BatchesTold;
 ///
 /// // Along the first axis lies the batch of a cell, along the second nothing.
 /// let batches: Vec<usize> = (0..200).map(|cell| cell % 2).collect();
 /// let place = |cell: usize| [batches[cell] as f32 + 0.01 * (cell % 7) as f32, (cell % 5) as f32];
 /// let rows: Vec<f32> = (0..200).flat_map(place).collect();
-/// let told = BatchesTold::by(&rows, 2, &batches, 0);
+/// let told = BatchesTold::by(&rows, 2, &batches, 0, &Silent)?;
 /// assert_eq!((told.right, told.chance, told.can_be()), (1.0, 0.5, true));
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BatchesTold {

@@ -17,13 +17,14 @@ pub struct GeneSet {
 ///
 /// ```
 /// use std::collections::BTreeSet;
+/// use scgpt_data::Silent;
 /// use scgpt_eval::network::{Background, GeneSet, GeneSets, enrich};
 ///
 /// let genes = |names: [&str; 3]| names.map(String::from).to_vec();
 /// let set = GeneSet { name: "T cell".into(), genes: genes(["CD3D", "CD3E", "CD2"]) };
 /// let sets = GeneSets { library: "types".into(), sets: vec![set] };
 /// let list: Vec<String> = genes(["CD3D", "CD3E", "ACTB"]);
-/// let found = enrich(&[list], &sets, &Background::Number(20_000))?;
+/// let found = enrich(&[list], &sets, &Background::Number(20_000), &Silent)?;
 /// assert!(found[0].genes == ["CD3D", "CD3E"] && found[0].p < 1e-4);
 /// # Ok::<(), scgpt_data::Error>(())
 /// ```

@@ -77,6 +77,7 @@ impl Significance {
 /// of most variance, the common centre, and the strata (how strongly genes are expressed) explain.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_eval::network::{Cloud, GenePairs, Significance};
 ///
 /// // Forty genes of one stratum, the first two of which lie together.
@@ -85,10 +86,12 @@ impl Significance {
 /// let mut vectors: Vec<f32> = (0..320).map(number).collect();
 /// vectors.copy_within(0..d, d);
 ///
-/// let cloud = Cloud::new(&vectors, d, &strata);
-/// let observed = GenePairs::cosines(&vectors, d);
-/// let found = Significance::new(&observed, |round| cloud.shuffled(0, round), &strata);
+/// let cloud = Cloud::new(&vectors, d, &strata, &Silent)?;
+/// let observed = GenePairs::cosines(&vectors, d, &Silent)?;
+/// let shuffled = |round| cloud.shuffled(0, round, &Silent);
+/// let found = Significance::new(&observed, shuffled, &strata, &Silent)?;
 /// assert!(found.p[0] < 0.01 && found.p.iter().sum::<f64>() / found.p.len() as f64 > 0.3);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Cloud {

@@ -8,11 +8,13 @@ use scgpt_stats::column_means;
 /// correlation. It takes `n (n - 1) / 2` numbers.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_eval::network::GenePairs;
 ///
 /// // Vectors of three genes in two dimensions.
-/// let pairs = GenePairs::cosines(&[1.0, 0.0, 2.0, 0.0, 0.0, 1.0], 2);
+/// let pairs = GenePairs::cosines(&[1.0, 0.0, 2.0, 0.0, 0.0, 1.0], 2, &Silent)?;
 /// assert_eq!((pairs.get(0, 1), pairs.get(2, 0)), (1.0, 0.0));
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenePairs {

@@ -20,6 +20,7 @@ const GENES: usize = 256;
 ///
 /// ```
 /// use std::collections::BTreeMap;
+/// use scgpt_data::Silent;
 /// use scgpt_eval::perturbation::{Condition, KnownResponses, response_baselines};
 ///
 /// // Of two genes each lowers its own expression by 1.
@@ -29,9 +30,10 @@ const GENES: usize = 256;
 ///     responses: vec![(&conditions[0], &[1.0, 2.0]), (&conditions[1], &[2.0, 1.0])],
 ///     columns: &BTreeMap::from([("A".to_owned(), 0), ("B".to_owned(), 1)]),
 /// };
-/// let said = response_baselines(&known, &[&Condition::new(["A", "B"])]);
+/// let said = response_baselines(&known, &[&Condition::new(["A", "B"])], &Silent)?;
 /// let additive = said.iter().find(|baseline| baseline.name == "additive");
 /// assert_eq!(additive.unwrap().profiles[0], [1.0, 1.0]);
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct KnownResponses<'a> {

@@ -11,10 +11,12 @@ use crate::order::order;
 /// How well edges, ranked by score, find the true ones.
 ///
 /// ```
+/// use scgpt_data::Silent;
 /// use scgpt_stats::EdgeScores;
 ///
-/// let scores = EdgeScores::new(&[0.9, 0.4, 0.2], &[true, false, false]).unwrap();
+/// let scores = EdgeScores::new(&[0.9, 0.4, 0.2], &[true, false, false], &Silent)?.unwrap();
 /// assert_eq!((scores.auprc, scores.auroc), (1.0, 1.0));
+/// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EdgeScores {
