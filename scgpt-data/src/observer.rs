@@ -26,7 +26,7 @@ pub trait Observer: Sync {
         false
     }
 
-    /// Ends the task if it should stop; called between steps of some seconds.
+    /// Ends the task if it should stop; called several times a second.
     ///
     /// # Errors
     /// [`Error::Cancelled`] if [`is_cancelled`](Self::is_cancelled).

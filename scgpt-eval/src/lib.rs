@@ -44,8 +44,6 @@ mod labels;
 mod map_genes;
 mod neighbourhood;
 pub mod network;
-#[cfg(test)]
-mod patience;
 pub mod perturbation;
 mod separation;
 pub mod simulate;

@@ -188,8 +188,8 @@ impl Neighbourhood {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patience::questions;
     use scgpt_data::Silent;
+    use scgpt_fixtures::questions;
 
     /// Two groups of cells on a line, five and four.
     const ROWS: [f32; 9] = [0.0, 0.1, 0.2, 0.3, 0.4, 9.0, 9.1, 9.2, 9.3];

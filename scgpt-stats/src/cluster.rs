@@ -248,8 +248,8 @@ pub(crate) fn distinct(labels: &[usize]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patience::questions;
     use scgpt_data::{Keyed, Purpose, Silent};
+    use scgpt_fixtures::questions;
 
     /// Cells of `types` that lie `apart` from each other in 8 dimensions.
     fn cells(n: usize, types: usize, apart: f32) -> (Vec<f32>, Vec<usize>) {

@@ -198,8 +198,8 @@ pub fn unit_rows(rows: &[f32], d: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patience::questions;
     use scgpt_data::{Keyed, Purpose, Silent};
+    use scgpt_fixtures::questions;
 
     #[test]
     fn sums_are_those_of_single_distances() {

@@ -133,7 +133,7 @@ fn shift(place: &mut [f32; 2], by: [f32; 2], sign: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patience::questions;
+    use scgpt_fixtures::questions;
 
     #[test]
     fn every_round_asks_whether_to_go_on() {

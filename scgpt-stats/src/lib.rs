@@ -38,8 +38,6 @@ mod metrics;
 mod neighbours;
 mod order;
 mod parts;
-#[cfg(test)]
-mod patience;
 mod pca;
 mod plane;
 mod power_law;

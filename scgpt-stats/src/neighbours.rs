@@ -271,8 +271,8 @@ impl Nearest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patience::questions;
     use scgpt_data::{Keyed, Purpose, Silent};
+    use scgpt_fixtures::questions;
 
     #[allow(clippy::cast_possible_truncation, reason = "test data")]
     fn random(n: usize, d: usize) -> Vec<f32> {

@@ -20,27 +20,27 @@ const RUN: usize = 1 << 18;
 /// assert_eq!(largest, [1, 3, 0, 2]);
 /// # Ok::<_, scgpt_data::Error>(())
 /// ```
-pub fn order<T: Copy + Send + Sync>(
+pub fn order<T: Sync>(
     values: &[T],
     compare: impl Fn(&T, &T) -> Ordering + Sync,
     observer: &dyn Observer,
 ) -> Result<Vec<usize>> {
-    let compare = |a: &(T, usize), b: &(T, usize)| compare(&a.0, &b.0).then(a.1.cmp(&b.1));
-    let mut placed: Vec<(T, usize)> = values.iter().copied().zip(0..).collect();
-    placed.par_chunks_mut(RUN).try_for_each(|run| -> Result<()> {
+    let compare = |a: &usize, b: &usize| compare(&values[*a], &values[*b]).then(a.cmp(b));
+    let mut places: Vec<usize> = (0..values.len()).collect();
+    places.par_chunks_mut(RUN).try_for_each(|run| -> Result<()> {
         observer.check_cancelled()?;
         run.sort_unstable_by(compare);
         Ok(())
     })?;
     // What is left is to merge the runs, which takes a fraction of the time.
-    placed.par_sort_by(compare);
-    Ok(placed.into_iter().map(|(_, place)| place).collect())
+    places.par_sort_by(compare);
+    Ok(places)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patience::questions;
+    use scgpt_fixtures::questions;
 
     #[test]
     fn runs_are_merged_and_places_of_equal_values_ascend() {

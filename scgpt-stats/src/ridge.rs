@@ -128,7 +128,6 @@ impl Ridge {
     }
 }
 
-/// The columns less their means, and the means.
 /// `xᵀ y`, column by column.
 fn products(x: &DMatrix<f64>, y: &DMatrix<f64>, observer: &dyn Observer) -> Result<DMatrix<f64>> {
     let mut products = DMatrix::zeros(x.ncols(), y.ncols());
@@ -139,6 +138,7 @@ fn products(x: &DMatrix<f64>, y: &DMatrix<f64>, observer: &dyn Observer) -> Resu
     Ok(products)
 }
 
+/// The columns less their means, and the means.
 fn centred(rows: &[f64], n: usize, width: usize) -> (DMatrix<f64>, Vec<f64>) {
     let mut matrix = DMatrix::from_row_slice(n, width, rows);
     let mut means = Vec::with_capacity(width);
@@ -173,7 +173,7 @@ mod tests {
     use scgpt_data::{Keyed, Purpose, Silent};
 
     use super::*;
-    use crate::patience::questions;
+    use scgpt_fixtures::questions;
 
     /// Rows of three numbers and what a planted map makes of them, with noise.
     fn planted(n: u64, noise: f64) -> (Vec<f64>, Vec<f64>) {

@@ -84,6 +84,17 @@ impl From<SettingProblem> for Error {
     }
 }
 
+/// What a training hears of its task.
+impl From<Error> for scgpt_train::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Train(error) => error,
+            Error::Data(error) => error.into(),
+            other => Self::Data(other.to_string()),
+        }
+    }
+}
+
 impl From<scgpt_train::Error> for Error {
     fn from(error: scgpt_train::Error) -> Self {
         match error {

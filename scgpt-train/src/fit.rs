@@ -139,6 +139,7 @@ pub fn fit<T: Task>(
         watch,
         stop: Stop::default(),
         total_steps,
+        saved: run.resume.then(|| state.clone()),
         state,
         model: Some(model),
         optimizer,
@@ -169,6 +170,8 @@ struct Session<'a, T> {
     log: Option<RunLog>,
     total_steps: u64,
     state: State,
+    /// The state in the newest checkpoint.
+    saved: Option<State>,
     /// The network; absent only inside the optimiser's step, which takes it and gives it back.
     model: Option<Scgpt>,
     optimizer: Optimizer,
@@ -351,17 +354,18 @@ impl<T: Task> Session<'_, T> {
     fn metrics(&self) -> Result<Vec<Metric>> {
         let metrics = || self.task.validate(&self.model().valid(), self.device);
         self.run.workers.first_says(|| match self.stop.unless_asked(metrics) {
+            None | Some(Err(Error::Cells(scgpt_data::Error::Cancelled))) => Err(self.interrupted()),
             Some(metrics) => metrics,
-            None => {
-                self.save()?;
-                Err(self.interrupted())
-            }
         })
     }
 
     fn validate(&mut self) -> Result<()> {
         self.state.is_unvalidated = true;
-        let metrics = self.metrics()?;
+        let metrics = self.metrics();
+        if let Err(Error::Interrupted(_)) = metrics {
+            self.save()?;
+        }
+        let metrics = metrics?;
         self.state.is_unvalidated = false;
         let mut is_best = false;
         if let Some(selecting) = self.selecting(&metrics)? {
@@ -420,7 +424,11 @@ impl<T: Task> Session<'_, T> {
     }
 
     /// Saves the state, once all workers are found to have the same network; none goes on before it is saved.
-    fn save(&self) -> Result<()> {
+    fn save(&mut self) -> Result<()> {
+        if self.saved.as_ref() == Some(&self.state) {
+            return Ok(());
+        }
+        self.saved = Some(self.state.clone());
         let workers = self.run.workers;
         // `valid` gathers running statistics first.
         let model = self.model().valid();

@@ -327,7 +327,7 @@ mod tests {
     use scgpt_stats::{batch_mixing, label_separation};
 
     use super::*;
-    use crate::patience::questions;
+    use scgpt_fixtures::questions;
 
     #[test]
     fn batches_are_mixed_and_types_stay_apart() {

@@ -168,7 +168,7 @@ mod tests {
     use scgpt_data::{Keyed, Purpose, Silent};
 
     use super::*;
-    use crate::patience::questions;
+    use scgpt_fixtures::questions;
 
     /// Cells of three classes, each of which has one gene of its own; labels of some are wrong.
     fn cells(n: u64) -> (Vec<SparseCell>, Vec<u32>) {

@@ -193,8 +193,8 @@ fn without_loops(mut weights: Vec<f32>, n: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patience::questions;
     use scgpt_data::{Keyed, Purpose, Silent};
+    use scgpt_fixtures::questions;
 
     /// A chain 0 → 1 → 2 with that much noise in each step, a gene that is the opposite of 0, noise,
     /// and a constant.

@@ -260,7 +260,7 @@ mod tests {
     use scgpt_data::{Keyed, Purpose, Silent};
 
     use super::*;
-    use crate::patience::questions;
+    use scgpt_fixtures::questions;
 
     /// Four types: the first modality tells 0 from 1 from the rest, the second 2 from 3 from the
     /// rest.

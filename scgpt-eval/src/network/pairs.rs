@@ -135,7 +135,7 @@ mod tests {
     use scgpt_data::Silent;
 
     use super::*;
-    use crate::patience::questions;
+    use scgpt_fixtures::questions;
 
     #[test]
     fn pairs_are_found_in_any_order() {

@@ -56,6 +56,9 @@ def write(cells: Any, path: Path) -> None:
     try:
         (cells.write_h5mu if path.suffix == ".h5mu" else cells.write_h5ad)(path)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            # Of the disk, not of the cells.
+            raise
         import pandas as pd
 
         texts = pd.Series(["text"])

@@ -120,8 +120,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Asks the observer at every so-manieth visit of a node.
-    fn visit(&self, number: usize) -> Result<()> {
+    /// Asks the observer now and then, at the visit of a node.
+    fn ask(&self, number: usize) -> Result<()> {
         if number.is_multiple_of(ASKED) { self.observer.check_cancelled() } else { Ok(()) }
     }
 
@@ -154,7 +154,7 @@ impl Search<'_> {
         let mut is_queued = vec![true; n];
         let mut weights = Weights::new(n);
         for number in 0.. {
-            self.visit(number)?;
+            self.ask(number)?;
             let Some(node) = queue.pop_front() else { break };
             is_queued[node] = false;
             let (home, degree) = (partition[node], self.graph.degree(node));
@@ -221,7 +221,7 @@ impl Search<'_> {
             .collect();
         let mut weights = Weights::new(graph.len());
         for (number, node) in self.order(1).into_iter().enumerate() {
-            self.visit(number)?;
+            self.ask(number)?;
             let (own, community) = (parts[node], partition[node]);
             let is_connected = |part: usize, degrees: &[f64], outward: &[f64]| {
                 let rest = community_degrees[community] - degrees[part];
@@ -286,7 +286,7 @@ mod tests {
     use scgpt_data::Silent;
 
     use super::*;
-    use crate::patience::questions;
+    use scgpt_fixtures::questions;
 
     /// Friendships in a karate club (Zachary 1977): for each member those of higher number.
     const CLUB: [&[usize]; 33] = [

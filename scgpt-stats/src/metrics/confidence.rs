@@ -19,9 +19,6 @@ pub struct ReliabilityBin {
 /// Sorts cells by confidence into `n_bins` equal parts of 0 to 1; a value on an edge is in the
 /// lower part. `is_right` says which answers are right.
 ///
-/// # Errors
-/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
-///
 /// # Panics
 /// If there are not as many answers as confidences.
 pub fn reliability(confidence: &[f32], is_right: &[bool], n_bins: usize) -> Vec<ReliabilityBin> {

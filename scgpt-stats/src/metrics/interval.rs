@@ -104,7 +104,7 @@ mod tests {
     use scgpt_data::Silent;
 
     use super::*;
-    use crate::patience::questions;
+    use scgpt_fixtures::questions;
 
     #[test]
     fn repetitions_by_students_t() {

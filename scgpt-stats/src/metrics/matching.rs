@@ -105,7 +105,7 @@ mod tests {
     use scgpt_data::Silent;
 
     use super::*;
-    use crate::patience::questions;
+    use scgpt_fixtures::questions;
 
     #[allow(clippy::cast_possible_truncation, reason = "test data")]
     fn random(n: u64, d: u64, view: u64) -> Vec<f32> {

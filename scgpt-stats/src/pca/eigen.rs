@@ -147,7 +147,7 @@ mod tests {
     use scgpt_data::Silent;
 
     use super::*;
-    use crate::patience::questions;
+    use scgpt_fixtures::questions;
 
     #[test]
     fn a_path_has_the_known_eigenvalues() {

@@ -276,8 +276,8 @@ mod tests {
     use scgpt_data::Silent;
 
     use super::*;
-    use crate::patience::questions;
     use crate::pca::Products;
+    use scgpt_fixtures::questions;
 
     #[test]
     fn components_are_those_of_all_products() {

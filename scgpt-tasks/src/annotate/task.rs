@@ -138,9 +138,8 @@ impl Task for AnnotateTask<'_> {
             return Ok(Vec::new());
         }
         let encoder = CellEncoder::new(model.clone(), self.cells.network);
-        let scored = self
-            .scored(self.cells.rows(&encoder, self.predict_batch), self.validation, &Silent)
-            .map_err(|error| scgpt_train::Error::Data(error.to_string()))?;
+        let rows = self.cells.rows(&encoder, self.predict_batch);
+        let scored = self.scored(rows, self.validation, &Silent)?;
         let truth: Vec<u32> = self.validation.iter().map(|&cell| self.classes[cell]).collect();
         let mut metrics = metrics(&scored, &truth, self.names);
         metrics.push(self.thinning.measure(&self.cells, &encoder, self.predict_batch, None)?);

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, path::PathBuf};
 
-use scgpt_data::{CellSource, DomainBatches, DomainOrder, GeneNames, SpecialToken, narrow};
+use scgpt_data::{CellSource, DomainBatches, DomainOrder, GeneNames, Silent, SpecialToken, narrow};
 use scgpt_model::{InputNorm, NetworkPart, Preprocess, Scgpt, ScgptConfig};
 use scgpt_stats::{ClusterOptions, stratified};
 use scgpt_train::TrainConfig;
@@ -231,7 +231,8 @@ impl Experiment for IntegrateExperiment<'_> {
             domains: &parts.domains,
             order: DomainBatches::new(cells_of, config.batch_size, seed, order),
             judge,
-            observer: session.observer,
+            // Workers end together, after a step.
+            observer: if options.learn.workers.size() > 1 { &Silent } else { session.observer },
             validation: &parts.validation,
             predict_batch: options.predict_batch,
         })

@@ -159,26 +159,21 @@ impl Task for IntegrateTask<'_> {
         let encoder = CellEncoder::new(model.clone(), self.cells.network);
         let (batch_size, domains) = (self.predict_batch, Some(self.domains));
         let thinning = self.thinning.measure(&self.cells, &encoder, batch_size, domains)?;
-        let failed = |error: crate::error::Error| scgpt_train::Error::Data(error.to_string());
         if let Some(crossing) = &self.crossing {
             let rows = self.cells.rows(&encoder, self.predict_batch);
-            metrics.extend(
-                crossing
-                    .measure(&self.cells, &rows, self.domains, self.observer)
-                    .map_err(failed)?,
-            );
+            metrics.extend(crossing.measure(&self.cells, &rows, self.domains, self.observer)?);
         }
         if self.judge.is_none() && model.dar.is_none() {
             metrics.push(thinning);
             return Ok(metrics);
         }
-        let embeddings = self.embeddings(&encoder).map_err(failed)?;
+        let embeddings = self.embeddings(&encoder)?;
         let told = self.told(model, &embeddings, device);
         metrics.extend(told.map(|share| Metric::loss("dar_accuracy", share)));
         metrics.push(thinning);
         if let Some(judge) = &self.judge {
             let unit = unit_rows(&embeddings, encoder.d_model());
-            let scores = judge.judge(&unit, encoder.d_model(), self.observer).map_err(failed)?;
+            let scores = judge.judge(&unit, encoder.d_model(), self.observer)?;
             let scores = [scores.avg_bio, scores.avg_batch, scores.overall];
             let named = LABEL_METRICS.into_iter().zip(scores);
             metrics.extend(named.filter_map(|(name, score)| Some(Metric::score(name, score?))));

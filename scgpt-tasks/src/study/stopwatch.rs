@@ -5,8 +5,8 @@ use std::{fs, path::PathBuf, time::Instant};
 use scgpt_data::write_file;
 use scgpt_train::{Event, TrainObserver};
 
-/// Passes events on, and writes the time down at every checkpoint, from which a run goes on: what is computed twice
-/// counts once.
+/// Passes events on, and writes the time down at every checkpoint, from which a run goes on: steps that are
+/// computed twice count once.
 pub(super) struct Stopwatch<'a> {
     watch: &'a dyn TrainObserver,
     path: PathBuf,

@@ -78,14 +78,12 @@ impl Thinning {
         let own = |domains: &[usize]| self.cells.iter().map(|&cell| domains[cell]).collect();
         let domains: Option<Vec<usize>> = domains.map(own);
         let embed = |tokens| {
-            let rows = rows.of(tokens, domains.as_deref(), &Silent);
-            let rows = rows.map_err(|error| scgpt_train::Error::Data(error.to_string()))?;
+            let rows = rows.of(tokens, domains.as_deref(), &Silent)?;
             Ok::<_, scgpt_train::Error>(unit_rows(&rows, encoder.d_model()))
         };
         let [first, second] = cells.halves(&self.cells)?;
         let [first, second] = [embed(&first)?, embed(&second)?];
-        let share = matching_accuracy(&first, &second, encoder.d_model(), &Silent)
-            .map_err(|error| scgpt_train::Error::Data(error.to_string()))?;
+        let share = matching_accuracy(&first, &second, encoder.d_model(), &Silent)?;
         Ok(Metric::share(Metric::THINNING, share, self.cells.len()))
     }
 }

@@ -45,13 +45,7 @@ pub(super) fn correlations(
     let shrunken = DMatrix::from_iterator(p, p, r.iter().enumerate().map(keep));
     // Genes that are the same in all cells, and nothing to shrink: no correlation is partial.
     let Some(factors) = factors(shrunken, observer)? else { return Ok(vec![0.0; p * p]) };
-    let mut precision = DMatrix::identity(p, p);
-    let columns = precision.as_mut_slice().par_chunks_mut(p.max(1));
-    columns.try_for_each(|column| -> Result<()> {
-        observer.check_cancelled()?;
-        factors.solve_mut(&mut DVectorViewMut::from_slice(column, p));
-        Ok(())
-    })?;
+    let precision = inverse(&factors, p, observer)?;
     let scale: Vec<f64> = (0..p).map(|i| precision[i * (p + 1)].max(1e-12).sqrt()).collect();
     let partial = |place: usize| -precision[place] / (scale[place / p] * scale[place % p]);
     Ok(without_loops((0..p * p).map(|place| partial(place) as f32).collect(), p))
@@ -77,6 +71,18 @@ fn factors(mut matrix: DMatrix<f64>, observer: &dyn Observer) -> Result<Option<F
         below /= diagonal;
     }
     Ok(Some(Cholesky::pack_dirty(matrix)))
+}
+
+/// The inverse of the matrix with these factors, `[p, p]`, as `Cholesky::inverse` finds it, which asks nobody.
+fn inverse(factors: &Factors, p: usize, observer: &dyn Observer) -> Result<DMatrix<f64>> {
+    let mut inverse = DMatrix::identity(p, p);
+    let columns = inverse.as_mut_slice().par_chunks_mut(p.max(1));
+    columns.try_for_each(|column| -> Result<()> {
+        observer.check_cancelled()?;
+        factors.solve_mut(&mut DVectorViewMut::from_slice(column, p));
+        Ok(())
+    })?;
+    Ok(inverse)
 }
 
 #[cfg(test)]
@@ -134,7 +140,7 @@ mod tests {
         let found = factors(matrix.clone(), &Silent).unwrap().unwrap();
         let expected = Cholesky::new(matrix).unwrap();
         assert_eq!(found.l(), expected.l());
-        assert_eq!(found.inverse(), expected.inverse());
+        assert_eq!(inverse(&found, n, &Silent).unwrap(), expected.inverse());
         assert!(factors(DMatrix::zeros(2, 2), &Silent).unwrap().is_none());
     }
 }
