@@ -23,6 +23,7 @@ from scgpt_rs._lines import as_call
             "scgpt embed adata --leiden=1.0 --umap --color=a --color=b",
             "tl.embed(adata, leiden=1.0, umap=True, color=['a', 'b'])",
         ),
+        ("scgpt embed --umap adata", "tl.embed(adata, umap=True)"),
         ("scgpt embed adata '--where=batch = 1'", "tl.embed(adata, where='batch = 1')"),
         ("scgpt annotate train adata --recompute=false", "tl.annotate_train(adata, recompute=False)"),
         ("scgpt embed adata --key=X_own", "tl.embed(adata, key_added='X_own')"),

@@ -48,7 +48,7 @@ def as_python(text: str, renamed: Mapping[str, str] | None = None) -> str:
 
     def called(found: re.Match[str]) -> str:
         if found[1]:
-            return f"`{as_call(found[1])}`"
+            return f"`{as_call(found[1], renamed)}`"
         option = found[2] or _SHORT[found[3]]
         return (renamed or {}).get(option, option.replace("-", "_"))
 

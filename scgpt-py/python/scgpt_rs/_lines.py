@@ -50,7 +50,8 @@ def _call(line: str, renamed: Mapping[str, str] | None) -> str | None:
             flag, is_joint, value = word.partition("=")
             option = _LETTERS.get(flag, flag.removeprefix("--"))
             argument = (renamed or {}).get(option, option.replace("-", "_"))
-            if not is_joint:
+            is_flag = argument in _LEFT or argument in parameters and "bool" in str(parameters[argument].annotation)
+            if not is_joint and not is_flag:
                 value, rest = (rest[0], rest[1:]) if rest and not rest[0].startswith("-") else ("", rest)
         if argument in parameters:
             given.setdefault(argument, []).append(_value(argument, value, parameters[argument]))
@@ -59,7 +60,8 @@ def _call(line: str, renamed: Mapping[str, str] | None) -> str | None:
     spelled = {
         argument: values[0] if len(values) == 1 else f"[{', '.join(values)}]" for argument, values in given.items()
     }
-    return f"{name}({', '.join(value if it in places[:1] else f'{it}={value}' for it, value in spelled.items())})"
+    first = [spelled.pop(argument) for argument in places[:1] if argument in spelled]
+    return f"{name}({', '.join(first + [f'{argument}={value}' for argument, value in spelled.items()])})"
 
 
 def _function(words: Sequence[str]) -> tuple[str, Callable[..., Any] | None, list[str]]:
