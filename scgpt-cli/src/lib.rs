@@ -68,13 +68,14 @@ pub use self::{
 /// command line is; 130 if the host asked it to stop.
 pub fn run(args: &[OsString], host: Arc<dyn Host>) -> u8 {
     let envelope = envelope::Envelope::of(&command(), args);
-    let _begun = run::Run::begin(args, envelope, Arc::clone(&host));
+    let asked = Arc::clone(&host);
+    let _begun = run::Run::begin(args, envelope, host);
     let code = match config::parse(args.to_vec()) {
         Ok(cli) => {
             // Most work asks by itself; kernels, which do not, are left.
             let stop = Stop::default();
             let run = || stop.unless_asked(|| commands::run(cli));
-            let done = stop.asked_if(|| host.is_cancelled(), run);
+            let done = stop.asked_if(|| asked.is_cancelled(), run);
             let done = done.unwrap_or_else(|| Err(scgpt_data::Error::Cancelled.into()));
             status::exit_code(done, || flags::Flags::of(command(), args))
         }
