@@ -53,7 +53,7 @@ struct Stopped {
     numbers: Numbers,
     at: At,
     passes: [AtomicUsize; 2],
-    is_stopped: AtomicBool,
+    is_over: AtomicBool,
     /// What was computed after that.
     since: Mutex<Vec<At>>,
 }
@@ -62,15 +62,15 @@ impl Stopped {
     fn new(at: At) -> Self {
         let numbers = Numbers::new(22, 4); // 6 batches, the last one smaller
         let passes = [const { AtomicUsize::new(0) }; 2];
-        Self { numbers, at, passes, is_stopped: AtomicBool::new(false), since: Mutex::default() }
+        Self { numbers, at, passes, is_over: AtomicBool::new(false), since: Mutex::default() }
     }
 
     fn passes(&self, at: At) {
-        if self.is_stopped.load(Relaxed) {
+        if self.is_over.load(Relaxed) {
             self.since.lock().unwrap().push(at);
         }
         if at == self.at {
-            self.is_stopped.store(true, Relaxed);
+            self.is_over.store(true, Relaxed);
             // Until it is heard of.
             thread::sleep(Duration::from_millis(500));
         }
@@ -104,7 +104,7 @@ impl Task for Stopped {
 
 impl TrainObserver for Stopped {
     fn is_cancelled(&self) -> bool {
-        self.is_stopped.load(Relaxed)
+        self.is_over.load(Relaxed)
     }
 }
 
@@ -135,7 +135,7 @@ fn what_is_left_in_its_midst_is_done_again_bit_for_bit() {
         assert!(found == expected, "{at:?}");
         let log = |folder: &tempfile::TempDir| -> Vec<(u64, bool)> {
             let text = std::fs::read_to_string(folder.path().join("log.jsonl")).unwrap();
-            let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line));
+            let lines = text.lines().map(serde_json::from_str::<serde_json::Value>);
             let kind = |line: serde_json::Value| {
                 (line["step"].as_u64().unwrap(), line.get("metrics").is_some())
             };
