@@ -99,8 +99,8 @@ def run(
 
 
 def _again(line: str, renamed: Mapping[str, str] | None) -> str:
-    call = as_call(line, renamed)
-    return f"scgpt_rs.{call}" if call.startswith("tl.") else call
+    again = as_call(line, renamed)
+    return f"scgpt_rs.{again}" if again.startswith("tl.") else again
 
 
 def _copied(adata: Any) -> Any:
@@ -113,8 +113,8 @@ def _report(path: str | None, names: Names, answer: Mapping[str, Any]) -> Report
         return None
     page = names.of(Path(path).read_text(encoding="utf-8"))
     if "line" in answer:
-        line, call = (html.escape(it, quote=False) for it in (answer["line"], answer["result"]["better"]))
-        page = page.replace(line.replace('"', "&quot;"), call)
+        line, again = (html.escape(it, quote=False) for it in (answer["line"], answer["result"]["better"]))
+        page = page.replace(line.replace('"', "&quot;"), again)
     return Report(page)
 
 
