@@ -13,9 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use scgpt_data::{
-    Advice, Claim, Error, Existing, Place, Setting, check_apart, is_under_construction,
-};
+use scgpt_data::{Advice, Claim, Error, Existing, Place, Setting, check_apart, folder_entries};
 use scgpt_tasks::{TRAINING, UNFINISHED, clear_training};
 use scgpt_train::has_checkpoint;
 use serde::{Deserialize, Serialize};
@@ -75,7 +73,7 @@ impl Training {
         let claim = Some(Claim::of_folder(output)?);
         let training = Self { output: output.into(), begin, claim };
         let is_begun = training.ledger_path().exists();
-        let others = entries(output).filter(|path| !path.ends_with(TRAINING)).count();
+        let others = folder_entries(output).filter(|path| !path.ends_with(TRAINING)).count();
         let shown = output.display();
         match begin {
             Begin::Resume if is_begun => {}
@@ -101,7 +99,8 @@ impl Training {
             Begin::New | Begin::Anew => {}
         }
         let folder = output.join(TRAINING);
-        if !is_begun && entries(&folder).next().is_some() && !is_ours(&folder.join(SETTINGS)) {
+        if !is_begun && folder_entries(&folder).next().is_some() && !is_ours(&folder.join(SETTINGS))
+        {
             return Err(Error::protected(&folder, "no run was begun in it").into());
         }
         Ok(training)
@@ -212,7 +211,7 @@ impl Training {
     /// Removes what an earlier run left, except the ledger; what a user keeps there stays.
     fn empty(&self) -> Result<()> {
         clear_training(&self.output);
-        for path in entries(&self.folder()) {
+        for path in folder_entries(&self.folder()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name == "log.jsonl" || name == SETTINGS || name.starts_with("events.out.tfevents.") {
                 fs::remove_file(&path)
@@ -303,12 +302,6 @@ fn look(path: &Path, hash: &mut Sha256) -> io::Result<()> {
         look(&path, hash)?;
     }
     Ok(())
-}
-
-/// The entries of a folder, except what is under construction.
-pub(crate) fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| !is_under_construction(&entry.file_name())).map(|entry| entry.path())
 }
 
 /// Whether settings were written by this program.

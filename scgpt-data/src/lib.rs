@@ -213,7 +213,7 @@ pub use crate::{
     normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
     observer::{Observer, Silent, Watched},
     output::{
-        Claim, Existing, OutputKind, Place, check_apart, check_output, is_under_construction,
+        Claim, Existing, OutputKind, Place, check_apart, check_output, folder_entries,
         make_durable, write_file,
     },
     part_number::PartNumber,

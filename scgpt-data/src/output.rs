@@ -18,7 +18,7 @@ mod kind;
 mod place;
 
 pub use self::{
-    claim::{Claim, is_under_construction},
+    claim::{Claim, folder_entries},
     durable::make_durable,
     existing::Existing,
     kind::OutputKind,

@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser as _};
-use scgpt_data::{CellSource as _, Claim, Error, GeneNames, Layer, Source, obs_column};
+use scgpt_data::{
+    CellSource as _, Claim, Error, GeneNames, Layer, Source, folder_entries, obs_column,
+};
 use scgpt_eval::{
     CellColours, CellMap, ColourChoice, Separation,
     baseline::{BaselineOptions, hvg_pca},
@@ -26,7 +28,6 @@ use crate::{
     device::{self, set_threads_by_environment},
     output::{Printer, write_text},
     progress::Bar,
-    training::entries,
 };
 
 /// Settings of a network that learns something in a minute.
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &DemoArgs, printer: Printer) -> Result<()> {
         bail!("`{}` exists; choose another folder with -o, or pass --force", folder.display());
     }
     let _claim = Claim::of_folder(folder)?;
-    if entries(folder).next().is_some() && !is_demo(folder) {
+    if folder_entries(folder).next().is_some() && !is_demo(folder) {
         return Err(Error::protected(folder, "it is no folder of `scgpt demo`").into());
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;

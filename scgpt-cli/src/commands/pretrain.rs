@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, CommandFactory as _};
-use scgpt_data::{CellQuery, Claim, Error, check_apart};
+use scgpt_data::{CellQuery, Claim, Error, check_apart, folder_entries};
 use scgpt_tasks::{
     Recipe,
     pretrain::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining},
@@ -23,7 +23,7 @@ use crate::{
     progress::TrainBar,
     settings::layered,
     shards_here::on_this_machine,
-    training::{Begin, entries, is_ours},
+    training::{Begin, is_ours},
     warnings::{PAGE, Warnings},
     workers,
 };
@@ -155,7 +155,8 @@ fn claim(output: &Path, begin: Begin, inputs: [Option<&Path>; 2]) -> Result<Opti
         return Ok(None);
     }
     let claim = Claim::of_folder(output)?;
-    let (has_run, is_used) = (is_ours(&output.join(SETTINGS)), entries(output).next().is_some());
+    let (has_run, is_used) =
+        (is_ours(&output.join(SETTINGS)), folder_entries(output).next().is_some());
     let shown = output.display();
     match (begin, has_run, is_used) {
         (Begin::Resume, false, _) => {

@@ -5,7 +5,7 @@ use std::{
     fs,
     path::Path,
     process::Stdio,
-    thread::sleep,
+    thread::{self, sleep},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -185,6 +185,27 @@ fn a_study_that_is_killed_goes_on_bit_for_bit() {
     let scores = parsed(&String::from_utf8(read("whole", "scores.json").unwrap()).unwrap());
     assert!(scores["two"]["scores"]["annotation"].as_f64().is_some(), "{scores}");
     assert!(!place.path("whole/runs").join(name).join("annotation-two").exists());
+}
+
+#[test]
+fn several_processes_may_begin_a_study_at_once() {
+    let place = place();
+    let tiny = STUDY
+        .replace("cells = [20, 30]", "cells = [20]")
+        .replace("max_steps = 6", "max_steps = 1")
+        .replace("measures = ['gep', 'gepc', 'nmi', 'ari', 'mapping']", "measures = ['gep']");
+    fs::write(place.path("study.toml"), tiny).unwrap();
+    let run = ["study", "run", "study.toml", "-o", "study", "--json"];
+    thread::scope(|scope| {
+        let programs: Vec<_> = (0..4).map(|_| scope.spawn(|| place.done(&run))).collect();
+        for program in programs {
+            let done = parsed(&program.join().unwrap().stdout);
+            let now = done["done"].as_array().unwrap().len();
+            let others = ["before", "elsewhere"].map(|key| done[key].as_u64().unwrap());
+            assert_eq!(now as u64 + others[0] + others[1], 4, "{done}");
+        }
+    });
+    assert_eq!(results(&place.path("study")).len(), 4);
 }
 
 #[test]

@@ -26,8 +26,13 @@ const TRIES: usize = 100;
 /// Digits of the name's hash that tell outputs of one folder apart.
 const DIGITS: usize = 8;
 
-/// Whether a file or folder of this name is under construction, or what is left of one.
-pub fn is_under_construction(name: &OsStr) -> bool {
+/// What is in a folder, except what is under construction, or left of that; nothing if it cannot be read.
+pub fn folder_entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| !is_under_construction(&entry.file_name())).map(|entry| entry.path())
+}
+
+fn is_under_construction(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
 }
 

@@ -1,8 +1,11 @@
 //! The folder of a study, and what can be read from it.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use scgpt_data::{Claim, write_file};
+use scgpt_data::{Claim, folder_entries, write_file};
 use scgpt_eval::study::{RunResult, StudyOutline, StudyReport};
 
 use super::record::{RunRecord, json};
@@ -18,8 +21,10 @@ pub(super) const RUNS: &str = "runs";
 /// # Errors
 /// If something else is in it, or it cannot be written to.
 pub fn claim_study(folder: &Path) -> Result<()> {
-    let is_used = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if is_used && !folder.join(STUDY).is_file() && !folder.join(TARGETS).is_dir() {
+    // Looked at once, as other processes may be making it: it is that of a study as soon as there is anything.
+    let entries: Vec<_> = folder_entries(folder).collect();
+    let is_own = |entry: &PathBuf| entry.ends_with(STUDY) || entry.ends_with(TARGETS);
+    if !entries.is_empty() && !entries.iter().any(is_own) {
         let problem = "it is no folder of `scgpt study run`";
         return Err(scgpt_data::Error::protected(folder, problem).into());
     }
@@ -67,4 +72,24 @@ pub fn read_study(folder: &Path) -> Result<StudyReport> {
     };
     let results = outline.runs.iter().filter_map(|run| result(&run.name)).collect();
     Ok(StudyReport::new(outline, results))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_in_which_another_process_begins_is_that_of_a_study() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("study");
+        let other = Claim::of_folder(&folder.join(STUDY)).unwrap();
+        claim_study(&folder).unwrap();
+        drop(other);
+        fs::create_dir_all(folder.join(TARGETS)).unwrap();
+        fs::write(folder.join("notes.txt"), "kept").unwrap();
+        claim_study(&folder).unwrap();
+        fs::remove_dir(folder.join(TARGETS)).unwrap();
+        let error = claim_study(&folder).unwrap_err().to_string();
+        assert!(error.contains("it is no folder of `scgpt study run`"), "{error}");
+    }
 }

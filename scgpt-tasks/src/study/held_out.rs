@@ -88,9 +88,10 @@ impl HeldOut {
         observer: &dyn Observer,
     ) -> Result<Self> {
         let origin = origin(config, corpus)?;
+        let made = || read(folder).filter(|record| record.origin == origin);
         let mut waited = 0;
         let record = loop {
-            if let Some(record) = read(folder).filter(|record| record.origin == origin) {
+            if let Some(record) = made() {
                 break record;
             }
             match Place::deep_folder(folder, Existing::Replace, KIND) {
@@ -101,6 +102,8 @@ impl HeldOut {
                     waited += 1;
                 }
                 Err(error) => return Err(error.into()),
+                // Another process has made it in between.
+                Ok(_) if made().is_some() => {}
                 Ok(place) => {
                     make(&place, name, config, corpus, &origin, observer)?;
                     place.publish()?;

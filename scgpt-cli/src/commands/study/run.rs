@@ -145,38 +145,11 @@ fn is_elsewhere(folder: &Path) -> bool {
     matches!(Claim::of_folder(folder), Err(Error::Busy { .. }))
 }
 
-/// Waits for the process that has the folder of a run to end, if there is one. That of a study that was killed stops
-/// with its step, and its run goes on here.
+/// Does a run in this program. If another process has its folder, it is waited for: that of a study that was killed
+/// stops with its step, and its run goes on here.
 ///
 /// # Errors
-/// If it has it for longer, or this program is asked to stop.
-fn wait_for(folder: &Path, printer: Printer) -> Result<()> {
-    let begun = Instant::now();
-    let mut is_said = false;
-    loop {
-        match Claim::of_folder(folder) {
-            Err(Error::Busy { process, .. }) if begun.elapsed() < PATIENCE => {
-                if is_cancelled() {
-                    return Err(Error::Cancelled.into());
-                }
-                if !is_said {
-                    is_said = true;
-                    printer.remark(&format!(
-                        "note: process {process} has this run; it is waited for, {} s at most",
-                        PATIENCE.as_secs()
-                    ));
-                }
-                sleep(TICK);
-            }
-            claimed => {
-                drop(claimed?);
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// Does a run in this program.
+/// If it has it for longer, this program is asked to stop, or the run fails.
 fn alone(
     args: &RunArgs,
     prepared: &PreparedStudy<'_>,
@@ -185,9 +158,29 @@ fn alone(
     printer: Printer,
 ) -> Result<RunResult> {
     let (watch, bar) = (TrainBar::new(printer), Bar::new(printer));
-    let existing = Existing::replaced_if(args.force);
-    wait_for(&prepared.run_folder(run), printer)?;
-    let result = prepared.run(run, existing, device, &watch, &bar)?;
+    let (folder, existing) = (prepared.run_folder(run), Existing::replaced_if(args.force));
+    let begun = Instant::now();
+    let mut is_said = false;
+    let result = loop {
+        match prepared.run(run, existing, device, &watch, &bar) {
+            Err(scgpt_tasks::Error::Data(Error::Busy { path, process }))
+                if path == folder && begun.elapsed() < PATIENCE =>
+            {
+                if is_cancelled() {
+                    return Err(Error::Cancelled.into());
+                }
+                if !is_said {
+                    is_said = true;
+                    let most = PATIENCE.as_secs();
+                    printer.remark(&format!(
+                        "note: process {process} has this run; it is waited for, {most} s at most"
+                    ));
+                }
+                sleep(TICK);
+            }
+            ended => break ended?,
+        }
+    };
     watch.finish();
     bar.finish();
     Ok(result)
@@ -257,17 +250,21 @@ fn several(
         }
         let end = children.next()?;
         ended += 1;
-        let name = &runs[end.run].plan.name;
+        let run = runs[end.run];
+        let name = &run.plan.name;
         if is_cancelled() {
             continue;
         }
-        match (end.problem, prepared.result(runs[end.run])) {
+        match (end.problem, prepared.result(run)) {
             (None, Some(result)) => {
                 printer.remark(&format!("{ended} of {of}: {name}: {}", said(&result)));
                 found.done.push(result);
             }
             // Another process has it still, or had it first.
-            (Some(_), None) if is_elsewhere(&prepared.run_folder(runs[end.run])) => {
+            (Some(_), _)
+                if is_elsewhere(&prepared.run_folder(run))
+                    || prepared.state(run) == RunState::Done =>
+            {
                 printer.remark(&format!("{ended} of {of}: {name}: another process has it"));
                 found.elsewhere += 1;
             }
