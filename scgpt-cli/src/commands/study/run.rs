@@ -260,13 +260,13 @@ fn several(
                 printer.remark(&format!("{ended} of {of}: {name}: {}", said(&result)));
                 found.done.push(result);
             }
-            // Another process has it still, or had it first.
-            (Some(_), _)
-                if is_elsewhere(&prepared.run_folder(run))
-                    || prepared.state(run) == RunState::Done =>
-            {
+            (Some(_), _) if is_elsewhere(&prepared.run_folder(run)) => {
                 printer.remark(&format!("{ended} of {of}: {name}: another process has it"));
                 found.elsewhere += 1;
+            }
+            (Some(_), _) if prepared.state(run) == RunState::Done => {
+                printer.remark(&format!("{ended} of {of}: {name}: another process had it first"));
+                found.before += 1;
             }
             (problem, _) => {
                 let problem = problem.unwrap_or_else(|| "it left no result".into());
