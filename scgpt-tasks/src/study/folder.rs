@@ -23,7 +23,9 @@ pub(super) const RUNS: &str = "runs";
 pub fn claim_study(folder: &Path) -> Result<()> {
     // Looked at once, as other processes may be making it: it is that of a study as soon as there is anything.
     let entries: Vec<_> = folder_entries(folder).collect();
-    let is_own = |entry: &PathBuf| entry.ends_with(STUDY) || entry.ends_with(TARGETS);
+    let is_own = |entry: &PathBuf| {
+        (entry.ends_with(STUDY) && entry.is_file()) || (entry.ends_with(TARGETS) && entry.is_dir())
+    };
     if !entries.is_empty() && !entries.iter().any(is_own) {
         let problem = "it is no folder of `scgpt study run`";
         return Err(scgpt_data::Error::protected(folder, problem).into());
@@ -89,7 +91,12 @@ mod tests {
         fs::write(folder.join("notes.txt"), "kept").unwrap();
         claim_study(&folder).unwrap();
         fs::remove_dir(folder.join(TARGETS)).unwrap();
-        let error = claim_study(&folder).unwrap_err().to_string();
-        assert!(error.contains("it is no folder of `scgpt study run`"), "{error}");
+        let is_refused = || {
+            let error = claim_study(&folder).unwrap_err().to_string();
+            assert!(error.contains("it is no folder of `scgpt study run`"), "{error}");
+        };
+        is_refused();
+        fs::write(folder.join(TARGETS), "a list of somebody's").unwrap();
+        is_refused();
     }
 }
